@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# make image   build examples/hello-debian.toml into build/hello-debian/
+# make test    everything that proves the collection works
+# Both set up what they need on first use and are quick afterwards.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+BLUEPRINT ?= examples/hello-debian.toml
+DISTRO ?= debian-13
+IMAGE_TYPE ?= qcow2
+ARCH ?= $(shell dpkg --print-architecture)
+NAME := $(basename $(notdir $(BLUEPRINT)))
+OUTPUT ?= build/$(NAME)
+
+VENV := .venv
+COLLECTIONS := $(CURDIR)/build/collections
+LINK := $(COLLECTIONS)/ansible_collections/debian_forge/osbuild
+
+# Nothing is read from or written to the user's own ~/.ansible.
+export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
+export ANSIBLE_HOME := $(CURDIR)/build/ansible
+export ANSIBLE_LOCALHOST_WARNING := false
+export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
+export ANSIBLE_NOCOWS := 1
+
+.PHONY: help image test lint sanity unit conformance integration boot acceptance benchmark setup setup-test clean
+
+help:
+	@sed -n '4,7p' Makefile | sed 's/^# \?//'
+	@echo
+	@echo "make image takes BLUEPRINT= DISTRO= IMAGE_TYPE= ARCH= OUTPUT="
+	@echo "parts of make test: lint sanity unit conformance integration boot; make acceptance and make benchmark take longer"
+
+setup: build/.setup $(LINK)
+
+setup-test: build/.setup-test $(LINK)
+
+$(LINK):
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+
+build/.setup: bindep.txt requirements.txt tools/setup
+	@tools/setup image
+	@touch $@
+
+build/.setup-test: build/.setup bindep.txt test-requirements.txt tools/setup
+	@tools/setup test
+	@touch $@
+
+image: setup
+	@tools/as-root $(VENV)/bin/ansible-playbook -i localhost, -c local debian_forge.osbuild.build_image \
+	  -e "blueprint=$(abspath $(BLUEPRINT))" -e "distribution=$(DISTRO)" -e "image_type=$(IMAGE_TYPE)" \
+	  -e "architecture=$(ARCH)" -e "output=$(abspath $(OUTPUT))"
+
+test: setup-test
+	@tools/run-tests
+
+lint sanity unit conformance integration boot: setup-test
+	@tools/run-tests $@
+
+acceptance: setup-test
+	@tools/run-tests acceptance
+
+benchmark: setup-test
+	@tools/run-tests benchmark
+
+clean:
+	rm -rf build/test build/ansible build/hello-debian
