@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Path helpers for stages, and the clamping of times."""
+
+from __future__ import annotations
+
+import glob
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def in_tree(path: str, tree: str, must_exist: bool = False) -> bool:
+    """Tell whether `path` begins with the text `tree` once made absolute (links are not followed)."""
+    path = os.path.abspath(path)
+    if not path.startswith(str(tree)):
+        return False
+    return not must_exist or os.path.exists(path)
+
+
+def join_abs(root: str | os.PathLike[str], *paths: str | os.PathLike[str]) -> str:
+    """Join `paths` below `root`, absolute ones too, and return an absolute, normalised path."""
+    parts = [os.fspath(part).lstrip("/") for part in paths]
+    return os.path.normpath(os.path.join("/", os.fspath(root), *parts))
+
+
+def ensure_glob(pathname: str, n: int | str = "", **kwargs: Any) -> list[str]:
+    """Return what the pattern `pathname` matches; `n` demands an exact number of matches.
+
+    Raises ValueError if nothing matches or the number differs. Keywords go to glob.glob.
+    """
+    matches = glob.glob(pathname, **kwargs)
+    if not matches:
+        raise ValueError(f"No matches for {pathname}")
+    if n != "" and len(matches) != n:
+        raise ValueError(f"Matches for {pathname} does not match expected ({n})")
+    return matches
+
+
+def clamp_mtime(path: str | os.PathLike[str], start: int, to: int | None) -> None:
+    """Set access and modification time of all below (and including) `path` to `to` where mtime >= `start`.
+
+    Times are seconds since the epoch; ``None`` is now. Symbolic links themselves are changed, not their targets. Files
+    that must not be touched (EPERM, e.g. immutable ones) are left as they are.
+    """
+    times = None if to is None else (to, to)
+
+    def clamp(name: str, dir_fd: int | None, mtime: float) -> None:
+        if mtime < start:
+            return
+        try:
+            os.utime(name, times, dir_fd=dir_fd, follow_symlinks=False)
+        except PermissionError:
+            pass
+
+    root = os.fspath(path)
+    if os.path.isdir(root) and not os.path.islink(root):
+        for _, dirs, files, dir_fd in os.fwalk(root, topdown=False, follow_symlinks=False):
+            for name in files + dirs:
+                clamp(name, dir_fd, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime)
+    clamp(root, None, os.lstat(root).st_mtime)
