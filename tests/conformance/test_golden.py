@@ -71,7 +71,7 @@ def graded(conformance: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     run = subprocess.run(
         ["/usr/bin/python3", str(conformance / "run_golden.py"), "--libdir", str(REPO / "engine"), "--jobs", str(os.cpu_count() or 1),
          "--scratch", str(scratch), "--json", str(out), *only],
-        capture_output=True, text=True,
+        capture_output=True, text=True, check=False,
     )
     assert out.exists(), f"the runner of the recorded cases ended with {run.returncode}:\n{run.stdout[-2000:]}{run.stderr[-2000:]}"
     return {case["name"]: case for case in json.loads(out.read_text())["cases"]}

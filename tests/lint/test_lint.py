@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 
 
 def run(*argv: str, **env: str) -> None:
-    result = subprocess.run(argv, cwd=REPO, env={**os.environ, **env}, capture_output=True, text=True)
+    result = subprocess.run(argv, cwd=REPO, env={**os.environ, **env}, capture_output=True, text=True, check=False)
     if result.returncode:
         pytest.fail(f"{' '.join(argv[:3])} … found:\n{result.stdout[-6000:]}{result.stderr[-3000:]}", pytrace=False)
 
@@ -86,3 +86,7 @@ def test_no_host_names_of_package_sources_and_no_paths_of_this_machine() -> None
 
 def test_sanity_ignores_name_every_program_and_nothing_else() -> None:
     run(sys.executable, "tools/sanity-ignores", "--check")
+
+
+def test_docs_of_the_stages_are_up_to_date() -> None:
+    run(sys.executable, "tools/stage-docs", "--check")
