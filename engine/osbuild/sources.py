@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Sources: what a manifest downloads. Base class of the services, and the engine's `Source`."""
+
+from __future__ import annotations
+
+import abc
+import os
+
+from . import host
+from .mixins import json_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .meta import ModuleInfo
+    from .objectstore import ObjectStore
+    from .util.jsoncomm import FdSet
+
+
+class SourceItemResult:
+    """What became of one item."""
+
+    def __init__(self, success: bool = True, metadata: dict[str, Any] | None = None, error: str = "") -> None:
+        self.success = success
+        self.metadata: dict[str, Any] = metadata or {}
+        self.error = error
+
+    def set_error(self, error: str) -> None:
+        self.success = False
+        self.error = error
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"success": self.success, "metadata": self.metadata, "error": self.error}
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> SourceItemResult:
+        return cls(d["success"], d.get("metadata"), d.get("error", ""))
+
+
+class SourceResults:
+    """What became of all items of one source."""
+
+    def __init__(self, source_type: str) -> None:
+        self.source_type = source_type
+        self.success = True
+        self.results: list[SourceItemResult] = []
+
+    @property
+    def id(self) -> str:
+        return self.source_type
+
+    @property
+    def name(self) -> str:
+        return f"source {self.source_type}"
+
+    @property
+    def output(self) -> str:
+        """One sentence; of a failed source it ends in the last item's error (IndexError if it has no items)."""
+        if self.success:
+            return f"{self.name} finished successfully"
+        return f"{self.name} finished unsuccessfully: {self.results[-1].error}"
+
+    def add(self, item: SourceItemResult) -> None:
+        self.results.append(item)
+        if not item.success:
+            self.success = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "source_type": self.source_type,
+            "success": self.success,
+            "output": self.output,
+            "results": [item.as_dict() for item in self.results],
+        }
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> SourceResults:
+        res = cls(d["source_type"])
+        res.success = d["success"]
+        res.results = [SourceItemResult.from_dict(item) for item in d["results"]]
+        return res
+
+
+class Source:
+    """One source of a manifest. It looks like a pipeline without stages, so that monitors can show it as one."""
+
+    build = None
+    runner = None
+    source_epoch = None
+
+    def __init__(self, info: ModuleInfo, items: dict[str, Any], options: dict[str, Any] | None) -> None:
+        self.info_name: str = info.name
+        self.info_path: str = info.path
+        self.items: dict[str, Any] = items or {}
+        self.options: dict[str, Any] = options or {}
+
+    @property
+    def id(self) -> str:
+        return json_digest(self.info_name, self.items)
+
+    @property
+    def name(self) -> str:
+        return f"source {self.info_name}"
+
+    @property
+    def stages(self) -> list[Any]:
+        return []
+
+    def download(self, mgr: host.ServiceManager, store: ObjectStore) -> SourceResults:
+        """Have all items in the store's cache. RemoteError, ProtocolError; failed items are in the results."""
+        args: dict[str, Any] = {
+            "items": self.items,
+            "options": self.options,
+            "cache": os.path.join(store.store, "sources"),
+            "output": None,
+            "checksums": [],
+        }
+        return self._call(mgr, "download", args)
+
+    def copy(self, mgr: host.ServiceManager, store: ObjectStore, dst_store: ObjectStore) -> SourceResults:
+        """Copy all items from one store's cache to another's."""
+        args: dict[str, Any] = {
+            "items": self.items,
+            "options": self.options,
+            "cache": os.path.join(store.store, "sources"),
+            "dst_cache": os.path.join(dst_store.store, "sources"),
+        }
+        return self._call(mgr, "copy", args)
+
+    def _call(self, mgr: host.ServiceManager, method: str, args: dict[str, Any]) -> SourceResults:
+        client = mgr.start(f"source/{self.info_name}", self.info_path)
+        return SourceResults.from_dict(client.call(method, args))
+
+
+class SourceService(host.Service):
+    """Base of source programs. A subclass sets `content_type`, the name of its directory in the cache."""
+
+    content_type: str = ""
+    max_workers = 1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The three are set when a call comes in; programs and their tests read and set them as attributes.
+        self.cache: Any = None
+        self.options: Any = None
+        self.tmpdir: Any = None
+
+    @abc.abstractmethod
+    def fetch_all(self, items: dict[str, Any]) -> dict[str, Any]:
+        """Fetch what is not in the cache; returns the `as_dict()` of a `SourceResults`."""
+
+    @abc.abstractmethod
+    def fetch_one(self, checksum: str, desc: Any) -> SourceItemResult:
+        """Fetch one item."""
+
+    def exists(self, checksum: str, desc: Any) -> bool:
+        """Whether an item is in the cache."""
+        return os.path.isfile(os.path.join(self.cache, checksum))
+
+    def setup(self, args: dict[str, Any]) -> None:
+        """Take over a call's cache directory and options."""
+        self.cache = os.path.join(args["cache"], self.content_type)
+        os.makedirs(self.cache, exist_ok=True)
+        self.options = args["options"]
+
+    def copy_all(self, items: dict[str, Any], dst_cache: str) -> dict[str, Any]:
+        """Copy items to the cache `dst_cache`; an item that cannot be copied carries its error."""
+        import shutil
+
+        target = os.path.join(dst_cache, self.content_type)
+        os.makedirs(target, exist_ok=True)
+        results = SourceResults(self.id)
+        for checksum in items:
+            item = SourceItemResult(metadata={"checksum": checksum})
+            try:
+                shutil.copy2(os.path.join(self.cache, checksum), os.path.join(target, checksum))
+            except Exception as e:
+                item.set_error(str(e))
+            results.add(item)
+        return results.as_dict()
+
+    def dispatch(self, method: str, args: Any, fds: FdSet) -> tuple[Any, list[int] | None]:
+        if method == "download":
+            import tempfile
+
+            self.setup(args)
+            with tempfile.TemporaryDirectory(prefix=".unverified-", dir=self.cache) as tmpdir:
+                self.tmpdir = tmpdir
+                return self.fetch_all(args["items"]), None
+        if method == "copy":
+            self.setup(args)
+            return self.copy_all(args["items"], args["dst_cache"]), None
+        raise host.ProtocolError(f"unknown method {method!r}")
