@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The bundle: engine and stages as one tree that is installed on a target (design: "On a target").
+
+A bundle lies at ``<root>/<version>``, its digest beside it in ``<root>/<version>.sha256``; ``<root>/current``
+points at the one in use.  ``<version>`` is itself a link, to ``<root>/bundles/<digest>``: a build that runs
+keeps the tree it was started with while another of the same version is put in place.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import EngineError
+
+ROOT = Path("/usr/lib/debian-forge")
+
+_SKIPPED_NAMES = {"__pycache__", "node_modules"}
+_SKIPPED_SUFFIXES = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file or link of a bundle; ``path`` is relative to the bundle's root."""
+
+    path: str
+    source: Path
+    mode: int
+    link: str | None = None
+
+
+def _skip(name: str) -> bool:
+    return name.startswith(".") or name in _SKIPPED_NAMES or name.endswith(_SKIPPED_SUFFIXES)
+
+
+def _walk(directory: Path, prefix: str) -> Iterator[Member]:
+    for entry in sorted(os.scandir(directory), key=lambda item: item.name):
+        if _skip(entry.name):
+            continue
+        path = f"{prefix}{entry.name}"
+        # The checkout's engine/stages is a link to ../stages: in a bundle it is the directory itself.
+        if entry.is_dir(follow_symlinks=True):
+            yield from _walk(Path(entry.path), f"{path}/")
+        elif entry.is_symlink():
+            yield Member(path, Path(entry.path), 0o777, os.readlink(entry.path))
+        elif entry.is_file():
+            # Only the execute bit has a meaning: a checkout's umask must not change the digest.
+            mode = 0o755 if entry.stat().st_mode & stat.S_IXUSR else 0o644
+            yield Member(path, Path(entry.path), mode)
+
+
+def members(libdir: Path) -> list[Member]:
+    """All files of the library directory ``libdir``, sorted by path.
+
+    :raises EngineError: ``libdir`` is no osbuild library directory.
+    """
+    for wanted in ("osbuild", "stages"):
+        if not (libdir / wanted).is_dir():
+            raise EngineError(f"{libdir} is no osbuild library directory: it has no directory {wanted!r}")
+    return sorted(_walk(libdir, ""), key=lambda member: member.path)
+
+
+def digest(libdir: Path) -> str:
+    """SHA-256 (hex) over the sorted names, modes and contents of the files below ``libdir``.
+
+    :raises EngineError: ``libdir`` is no osbuild library directory.
+    """
+    total = hashlib.sha256()
+    for member in members(libdir):
+        if member.link is not None:
+            content = b"link:" + os.fsencode(member.link)
+        else:
+            content = hashlib.sha256(member.source.read_bytes()).hexdigest().encode()
+        total.update(b"%s\0%o\0%s\n" % (os.fsencode(member.path), member.mode, content))
+    return total.hexdigest()
+
+
+def pack(libdir: Path) -> bytes:
+    """The bundle as a compressed tar archive, equal for equal bundles.
+
+    :raises EngineError: ``libdir`` is no osbuild library directory.
+    """
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=4, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for member in members(libdir):
+            info = tarfile.TarInfo(member.path)
+            info.mode = member.mode
+            if member.link is not None:
+                info.type = tarfile.SYMTYPE
+                info.linkname = member.link
+                archive.addfile(info)
+            else:
+                content = member.source.read_bytes()
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def installed_digest(libdir: Path) -> str | None:
+    """The digest that lies beside an installed bundle, or None where there is none (a checkout, say)."""
+    try:
+        return Path(f"{libdir}.sha256").read_text(encoding="ascii").strip() or None
+    except OSError:
+        return None
+
+
+def find_installed(root: Path = ROOT) -> Path | None:
+    """The bundle in use, as ``<root>/<version>``; None if none is installed."""
+    current = root / "current"
+    try:
+        target = os.readlink(current)
+    except OSError:
+        return None
+    libdir = root / Path(target).name
+    return libdir if (libdir / "osbuild").is_dir() else None
+
+
+def _unpack(archive: Path, destination: Path) -> None:
+    with tarfile.open(archive, "r:*") as packed:
+        for info in packed:
+            target = (destination / info.name).resolve()
+            if not target.is_relative_to(destination.resolve()) or not (info.isreg() or info.issym() or info.isdir()):
+                raise EngineError(f"the engine archive holds {info.name!r}, which is no plain file below its root")
+            if info.isdir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if info.issym():
+                os.symlink(info.linkname, target)
+                continue
+            content = packed.extractfile(info)
+            if content is None:
+                raise EngineError(f"the engine archive holds {info.name!r} without content")
+            with open(target, "wb") as out:
+                shutil.copyfileobj(content, out)
+            target.chmod(0o755 if info.mode & stat.S_IXUSR else 0o644)
+    for directory, _, _ in os.walk(destination):
+        os.chmod(directory, 0o755)
+
+
+def _link(target: str, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(path)
+
+
+def install(archive: Path, version: str, expected: str, root: Path = ROOT) -> Path:
+    """Install the bundle in ``archive`` as ``<root>/<version>`` and make it the current one.
+
+    The tree is unpacked beside its place, compared with the digest ``expected``, and appears by rename.
+
+    :returns: ``<root>/<version>``.
+    :raises EngineError: the archive is damaged, or is not the bundle that was announced.
+    """
+    if not version or "/" in version or version.startswith(".") or version in {"current", "bundles"}:
+        raise EngineError(f"version is {version!r}; it must be usable as the name of a directory, like '1.0.0'")
+    bundles = root / "bundles"
+    bundles.mkdir(parents=True, exist_ok=True, mode=0o755)
+    place = bundles / expected
+    if not place.is_dir():
+        work = Path(tempfile.mkdtemp(prefix=".new-", dir=bundles))
+        try:
+            _unpack(archive, work)
+            found = digest(work)
+            if found != expected:
+                raise EngineError(
+                    f"the engine archive has the digest {found}, not {expected}: it was damaged on its way"
+                )
+            work.rename(place)
+        except (tarfile.TarError, gzip.BadGzipFile, EOFError) as exc:
+            raise EngineError(f"the engine archive {archive} cannot be read: {exc}") from exc
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    activate(version, expected, root)
+    return root / version
+
+
+def activate(version: str, wanted: str, root: Path = ROOT) -> None:
+    """Point ``<root>/<version>`` and ``<root>/current`` at the installed bundle of the digest ``wanted``."""
+    _link(f"bundles/{wanted}", root / version)
+    note = root / f".{version}.sha256.new"
+    note.write_text(f"{wanted}\n", encoding="ascii")
+    note.replace(root / f"{version}.sha256")
+    _link(version, root / "current")
+
+
+def prune(root: Path = ROOT, in_use: frozenset[str] = frozenset()) -> list[str]:
+    """Remove bundles that no version points at, except those in ``in_use`` (digests); returns their digests."""
+    linked = {Path(os.readlink(path)).name for path in root.iterdir() if path.is_symlink()}
+    removed = []
+    bundles = root / "bundles"
+    for path in sorted(bundles.iterdir()) if bundles.is_dir() else []:
+        if path.name not in linked and path.name not in in_use:
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path.name)
+    return removed
+
+
+def remove(root: Path = ROOT) -> bool:
+    """Remove all that ``install`` ever made below ``root``; returns whether there was anything."""
+    if not root.is_dir():
+        return False
+    shutil.rmtree(root)
+    return True
