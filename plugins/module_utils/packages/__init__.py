@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from .model import VARIANTS, Package, PackageSet, PackageSpec, Pin, Release, Request, Resolution, Source
+from .resolve import resolve
 
 __all__ = [
     "VARIANTS",
@@ -16,4 +17,5 @@ __all__ = [
     "Request",
     "Resolution",
     "Source",
+    "resolve",
 ]
