@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A virtual machine that boots a disk image, and its serial console.
+
+The image is never changed: the machine writes to an overlay of its own.  Emulation (``-accel tcg``) is all that is
+asked of the host, so the tests run in plain containers too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where Debian puts the firmware (packages ovmf and seabios); the 2 MiB variant is not in newer releases.
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+QEMU = "qemu-system-x86_64"
+
+FIRMWARE = ("uefi", "bios")
+
+
+class ConsoleError(AssertionError):
+    """The machine did not say what was waited for; the message ends with the last lines it did say."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command on the machine printed (standard output and error together), and its exit status."""
+
+    status: int
+    text: str
+
+
+class Console:
+    """Both directions of a serial line, connected to a process' standard input and output."""
+
+    # Colours, cursor movements and the like (ECMA-48 control sequences), and carriage returns.
+    NOISE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])|\r")
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log.open("wb")
+        self._text = b""
+        self._closed = False
+        self._changed = threading.Condition()
+        self._commands = 0
+        # A pipe that nobody empties would stop the machine.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        while True:
+            data = self._process.stdout.read1(65536)  # type: ignore[attr-defined]
+            with self._changed:
+                if not data:
+                    self._closed = True
+                    self._changed.notify_all()
+                    return
+                self._log.write(data)
+                self._log.flush()
+                self._text += data
+                self._changed.notify_all()
+
+    def seen(self) -> str:
+        """What was said and not yet consumed by :meth:`expect`, without control sequences."""
+        return self.NOISE.sub(b"", self._text).decode("utf-8", "replace")
+
+    def expect(self, pattern: str, timeout: float) -> re.Match[str]:
+        """Wait until *pattern* appears, consume everything up to its end and return the match.
+
+        :param timeout: seconds.
+        :raises ConsoleError: it did not appear in time, or the machine ended.
+        """
+        wanted = re.compile(pattern)
+        end = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                # Matching on cleaned text: a colour code in the middle of a prompt must not hide it.
+                clean = self.seen()
+                if match := wanted.search(clean):
+                    self._text = clean[match.end() :].encode()
+                    return match
+                left = end - time.monotonic()
+                if left <= 0 or self._closed:
+                    why = "the machine ended" if self._closed else f"not seen within {timeout:.0f} s"
+                    tail = "\n".join(clean.splitlines()[-30:])
+                    raise ConsoleError(f"console: {pattern!r}: {why}; the last lines were:\n{tail}")
+                self._changed.wait(left)
+
+    def send(self, line: str) -> None:
+        """Type *line* and press enter."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def login(self, user: str, password: str, timeout: float) -> None:
+        """Wait for the login prompt, log in, and make the shell quiet enough for :meth:`run`."""
+        self.expect(r"login: ", timeout)
+        self.send(user)
+        self.expect(r"[Pp]assword: ", 120)
+        self.send(password)
+        # The shell's start-up may still flush the line's input, so wait for its prompt.
+        self.expect(r"[$#] $", 120)
+        self.send("stty -echo cols 1000 rows 1000; export TERM=dumb PAGER=cat SYSTEMD_COLORS=0 LC_MESSAGES=C PS1=; unset PROMPT_COMMAND")
+        self.run("true")
+
+    def become_root(self, password: str) -> None:
+        """Go on as root by sudo(8)."""
+        self.send("exec sudo -S -p sudo-wants-a-password bash --norc --noprofile")
+        self.expect("sudo-wants-a-password", 120)
+        self.send(password)
+        self.send("PS1=")
+        answer = self.run("id -u")
+        if answer.text != "0":
+            raise ConsoleError(f"console: sudo did not give a root shell but: {answer.text}")
+
+    def run(self, command: str, timeout: float = 240) -> Answer:
+        """Run a shell command on the machine and return what came of it."""
+        self._commands += 1
+        number = self._commands
+        # The markers are put together by printf, so an echo of the command line cannot be taken for them.
+        self.send(
+            f"printf '%s-%d\\n' begin {number}; {{ {command}; }} 2>&1 </dev/null; printf '\\n%s-%d=%d\\n' end {number} $?"
+        )
+        self.expect(rf"begin-{number}\n", timeout)
+        match = self.expect(rf"(?s)\A(.*?)\n?end-{number}=(\d+)\n", timeout)
+        return Answer(int(match[2]), match[1].strip("\n"))
+
+    def close(self) -> None:
+        self._reader.join(timeout=10)
+        self._log.close()
+
+
+def image_format(image: Path) -> str:
+    """The format of a disk image as qemu-img(1) finds it."""
+    text = subprocess.run(["qemu-img", "info", "--output=json", str(image)], check=True, capture_output=True).stdout
+    return str(json.loads(text)["format"])
+
+
+def missing_tools() -> str:
+    """Names what the host lacks for a boot test; empty when nothing is missing."""
+    lacks = [tool for tool in (QEMU, "qemu-img") if shutil.which(tool) is None]
+    lacks += [str(path) for path in (OVMF_CODE, OVMF_VARS) if not path.exists()]
+    return ", ".join(lacks)
+
+
+@contextlib.contextmanager
+def boot(
+    image: Path, firmware: str, scratch: Path, *, grow: int = 0, memory: int = 2048, cpus: int = 2
+) -> Iterator[Console]:
+    """Boot *image* under ``uefi`` (OVMF) or ``bios`` (SeaBIOS) and hand out its console.
+
+    :param scratch: a directory for the overlay, the firmware's variables and the log ``console.log``.
+    :param grow: bytes by which the machine's disk is bigger than the image.
+    :param memory: MiB.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    overlay = scratch / "disk.qcow2"
+    image = image.resolve()
+    backing = image_format(image)
+    size = json.loads(
+        subprocess.run(["qemu-img", "info", "--output=json", str(image)], check=True, capture_output=True).stdout
+    )["virtual-size"]
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", backing, str(overlay), str(size + grow)],
+        check=True,
+    )
+    command = [
+        QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
+        "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+        "-drive", f"file={overlay},format=qcow2,if=virtio,cache=unsafe,discard=unmap",
+        "-device", "virtio-rng-pci",
+        "-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0",
+    ]  # fmt: skip
+    if firmware == "uefi":
+        variables = scratch / "vars.fd"
+        shutil.copyfile(OVMF_VARS, variables)
+        command += [
+            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
+        ]  # fmt: skip
+    elif firmware != "bios":
+        raise ValueError(f"firmware: {firmware!r} is none of {', '.join(FIRMWARE)}")
+    (scratch / "command").write_text(shlex.join(command) + "\n")
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    console = Console(process, scratch / "console.log")
+    try:
+        yield console
+    finally:
+        process.kill()
+        process.wait()
+        console.close()
+        overlay.unlink(missing_ok=True)
