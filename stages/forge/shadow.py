@@ -8,6 +8,8 @@ import contextlib
 import os
 import time
 
+from stages.forge import intree
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,17 +22,22 @@ def today() -> int:
     return int(os.environ.get("SOURCE_DATE_EPOCH") or time.time()) // SECONDS_PER_DAY
 
 
+def check_hash(name: str, password: str) -> None:
+    """Raise ValueError if `password` is nothing that fits a field of shadow(5)."""
+    if ":" in password or "\n" in password:
+        raise ValueError(f"users.{name}.password must be a password hash, it contains a colon or a line break")
+
+
 def set_password(tree: str, name: str, password: str, *, changed_today: bool = False) -> None:
     """Store the hash `password` (crypt(5)) for the user `name`: in the tree's shadow, or in passwd where it has none.
 
-    `changed_today` also sets the day of the last change. Raises ValueError if `password` would break the line, or the
-    user has no entry.
+    `changed_today` also sets the day of the last change. Raises ValueError as check_hash does, or if the user has no
+    entry.
     """
-    if ":" in password or "\n" in password:
-        raise ValueError(f"users.{name}.password must be a password hash, it contains a colon or a line break")
-    path = f"{tree}/etc/shadow"
+    check_hash(name, password)
+    path = intree.resolve(tree, "/etc/shadow")
     if not os.path.exists(path):
-        path, changed_today = f"{tree}/etc/passwd", False
+        path, changed_today = intree.resolve(tree, "/etc/passwd"), False
     with open(path, encoding="utf8") as file:
         lines = file.readlines()
     for number, line in enumerate(lines):
@@ -57,26 +64,22 @@ def replace(path: str, text: str) -> None:
 
 
 @contextlib.contextmanager
-def one_backup(tree: str) -> Iterator[None]:
-    """Leave in ``shadow-`` what shadow held before the block, if the block changes it.
+def backups(tree: str) -> Iterator[None]:
+    """Leave in ``passwd-`` and ``shadow-`` what the files held before the block, as a single usermod would.
 
-    So it looks as if a single usermod had made all the changes.
+    The lock file is what passwd's tools leave behind as well.
     """
-    path = f"{tree}/etc/shadow"
-    try:
-        with open(path, encoding="utf8") as file:
-            before = file.read()
-        status = os.stat(path)
-    except FileNotFoundError:
-        yield
-        return
+    before = {}
+    for name in ("passwd", "shadow"):
+        path = intree.resolve(tree, f"/etc/{name}")
+        if os.path.exists(path):
+            with open(path, encoding="utf8") as file:
+                before[path] = file.read()
     yield
-    with open(path, encoding="utf8") as file:
-        if file.read() == before:
-            return
-    # The lock file is what passwd's own tools leave behind as well.
-    os.close(os.open(f"{tree}/etc/.pwd.lock", os.O_WRONLY | os.O_CREAT, 0o600))
-    with open(path + "-", "w", encoding="utf8") as file:
-        os.fchmod(file.fileno(), status.st_mode & 0o7777)
-        os.fchown(file.fileno(), status.st_uid, status.st_gid)
-        file.write(before)
+    os.close(os.open(intree.resolve(tree, "/etc/.pwd.lock"), os.O_WRONLY | os.O_CREAT, 0o600))
+    for path, text in before.items():
+        status = os.stat(path)
+        with open(path + "-", "w", encoding="utf8") as file:
+            os.fchmod(file.fileno(), status.st_mode & 0o7777)
+            os.fchown(file.fileno(), status.st_uid, status.st_gid)
+            file.write(text)
