@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 
@@ -24,6 +25,35 @@ def join_abs(root: str | os.PathLike[str], *paths: str | os.PathLike[str]) -> st
     """Join `paths` below `root`, absolute ones too, and return an absolute, normalised path."""
     parts = [os.fspath(part).lstrip("/") for part in paths]
     return os.path.normpath(os.path.join("/", os.fspath(root), *parts))
+
+
+def resolve_in(root: str | os.PathLike[str], path: str) -> str:
+    """Return the path below `root` that `path` leads to when `root` is the root directory, without links in it.
+
+    Absolute links start at `root` and ``..`` stops there, so that the result never lies outside. What does not exist is
+    kept as it is written. Raises OSError (ELOOP) for links that go in circles.
+    """
+    base = os.path.realpath(root)
+    todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    done: list[str] = []
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part == "..":
+            del done[-1:]
+            continue
+        try:
+            target = os.readlink(os.path.join(base, *done, part))
+        except OSError:
+            done.append(part)
+            continue
+        links += 1
+        if links > 40:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        if target.startswith("/"):
+            done = []
+        todo += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+    return os.path.join(base, *done)
 
 
 def ensure_glob(pathname: str, n: int | str = "", **kwargs: Any) -> list[str]:
