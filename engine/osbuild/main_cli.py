@@ -1,0 +1,384 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line (contract, section 7)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .util import parsing, term
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .meta import FormatInfo, Index
+    from .monitor import BaseMonitor
+    from .objectstore import ObjectStore
+    from .pipeline import Manifest
+    from .schema import ValidationResult
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_INVALID = 2
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class _Failure(Exception):
+    """The run cannot go on: one sentence, and the kind of error for the result document."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def as_dict(self) -> dict[str, Any]:
+        error = {"type": f"org.osbuild.error.{self.kind}", "details": {"message": str(self)}}
+        return {"type": "error", "success": False, "error": error}
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def default_rundir() -> str:
+    """Where sockets and device nodes of running stages are: for root below /run, else below the user's own directory."""
+    if os.getuid() == 0:
+        return "/run/osbuild"
+    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "osbuild")
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="osbuild",
+        description="Build operating system images and trees from a manifest.",
+    )
+    parser.add_argument("manifest_path", metavar="MANIFEST", help="the manifest, a JSON file; '-' reads standard input")
+    parser.add_argument(
+        "--cache",
+        "--store",
+        metavar="DIRECTORY",
+        type=os.path.abspath,
+        default=".osbuild",
+        help="where trees and downloads are kept (default: .osbuild)",
+    )
+    parser.add_argument(
+        "-l",
+        "--libdir",
+        metavar="DIRECTORY",
+        type=os.path.abspath,
+        default="/usr/lib/osbuild",
+        help="where stages and other modules lie (default: /usr/lib/osbuild)",
+    )
+    parser.add_argument(
+        "--cache-max-size",
+        metavar="SIZE",
+        type=parsing.parse_size,
+        default=None,
+        help="set the size limit of the store: bytes, a number with kB, KiB, MB, MiB, GB, GiB, TB or TiB, or 'unlimited'",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="PATTERN",
+        action="append",
+        help="keep the trees of what matches: pipeline names, stage types or ids (may be repeated)",
+    )
+    parser.add_argument(
+        "--export",
+        metavar="NAME",
+        action="append",
+        help="build the pipeline of that name or id and write its tree out (may be repeated)",
+    )
+    parser.add_argument(
+        "--output-directory",
+        metavar="DIRECTORY",
+        type=os.path.abspath,
+        help="where --export writes to: one directory for each name",
+    )
+    parser.add_argument("--in-vm", metavar="NAME", action="append", help="not supported by this engine, and refused")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--inspect", action="store_true", help="print the manifest as JSON, with all ids, and stop")
+    parser.add_argument("--monitor", metavar="NAME", help="NullMonitor, LogMonitor or JSONSeqMonitor")
+    parser.add_argument(
+        "--monitor-fd", metavar="FD", type=int, default=None, help="the file descriptor for --monitor (default: stdout)"
+    )
+    parser.add_argument(
+        "--stage-timeout", metavar="SECONDS", type=int, default=None, help="the longest time that one stage may run"
+    )
+    parser.add_argument(
+        "--break",
+        dest="debug_break",
+        metavar="STAGE",
+        nargs="?",
+        const="*",
+        default="",
+        help="open a shell before the stage of that type or id, or before each",
+    )
+    parser.add_argument(
+        "--rundir",
+        metavar="DIRECTORY",
+        type=os.path.abspath,
+        default=default_rundir(),
+        help="for sockets and device nodes while stages run (default: /run/osbuild)",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result of --json")
+    parser.add_argument("--version", action="version", version=f"osbuild {__version__}")
+    args = parser.parse_args(argv)
+    args.cache = os.path.abspath(args.cache)
+    return args
+
+
+def read_manifest(path: str) -> dict[str, Any]:
+    """The JSON object in the file, or from stdin if `path` is `-`."""
+    try:
+        if path == "-":
+            manifest = json.load(sys.stdin)
+        else:
+            with open(path, encoding="utf-8") as file:
+                manifest = json.load(file)
+    except OSError as exc:
+        raise _Failure("manifest", f"cannot read the manifest: {exc}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise _Failure("manifest", f"manifest {path} is not JSON: {exc}") from exc
+    if not isinstance(manifest, dict):
+        raise _Failure("manifest", f"manifest {path} is not a JSON object but {type(manifest).__name__}")
+    return manifest
+
+
+def load_manifest(index: Index, info: FormatInfo, description: dict[str, Any]) -> Manifest:
+    try:
+        manifest: Manifest = info.module.load(description, index)
+    except KeyError as exc:
+        raise _Failure("manifest", str(exc.args[0]) if exc.args else "missing key") from exc
+    except (ValueError, TypeError, SyntaxError) as exc:
+        raise _Failure("manifest", str(exc)) from exc
+    return manifest
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One line on stdout, in one write: a reader never sees half of it."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def show_failed() -> None:
+    print(f"{term.fmt.reset}{term.fmt.bold}{term.fmt.red}Failed{term.fmt.reset}")
+
+
+def show_validation(result: ValidationResult, name: str) -> None:
+    """The errors as text, grouped by place."""
+    print(f"{term.fmt.bold}{name}{term.fmt.reset} {term.fmt.red}has errors{term.fmt.reset}:")
+    place = None
+    for error in result:
+        if error.id != place:
+            place = error.id
+            print(f"\n{term.fmt.bold}{place}{term.fmt.reset}:")
+        for line in error.message.splitlines() or [""]:
+            print(f"  {line}")
+    print()
+
+
+def export(name: str, output_directory: str, store: ObjectStore, manifest: Manifest) -> None:
+    """Write the tree of that pipeline to the directory `name` below the output directory."""
+    pipeline = manifest[name]
+    tree = store.get(pipeline.id)
+    if tree is None:
+        raise _Failure("export", f"pipeline '{name}' has no tree to export")
+    target = os.path.join(output_directory, name)
+    skip_owner = os.environ.get("OSBUILD_EXPORT_FORCE_NO_PRESERVE_OWNER") == "1"
+    try:
+        os.makedirs(target, exist_ok=True)
+        tree.export(target, skip_preserve_owner=skip_owner)
+    except (OSError, RuntimeError) as exc:
+        raise _Failure("export", f"cannot export pipeline '{name}': {exc}") from exc
+
+
+def check_targets(args: argparse.Namespace, manifest: Manifest) -> bool:
+    """Are the exports and checkpoints in the manifest? Says which are not: as plain text, also with --json."""
+    fmt = term.fmt
+    unknown = [name for name in args.export or [] if name not in manifest]
+    for name in unknown:
+        names = [pipeline.name for pipeline in manifest]
+        print(f"Export {fmt.bold}{name}{fmt.reset} not found in {names}")
+    if unknown:
+        show_failed()
+        return False
+    if args.checkpoint and not manifest.mark_checkpoints(args.checkpoint):
+        print(f"None of the checkpoints {args.checkpoint} is a pipeline or stage of the manifest")
+        show_failed()
+        return False
+    return True
+
+
+def show_summary(manifest: Manifest, store: ObjectStore) -> None:
+    """The ids of all pipelines, and what became of the checkpoints."""
+    fmt = term.fmt
+    print(f"{fmt.bold}Pipelines{fmt.reset}")
+    for pipeline in manifest:
+        print(f"  {pipeline.name + ':':<10}\t{pipeline.id}")
+    print(f"{fmt.bold}Checkpoints{fmt.reset}")
+    for pipeline in manifest:
+        for stage in pipeline.stages:
+            if stage.checkpoint:
+                print(f"  {stage.id}: {'cached' if store.contains(stage.id, only_cached=True) else 'not cached'}")
+
+
+def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:
+    from . import monitor
+
+    name = args.monitor or ("NullMonitor" if args.quiet or args.json else "LogMonitor")
+    fd = args.monitor_fd if args.monitor_fd is not None else sys.stdout.fileno()
+    sys.stdout.flush()  # the monitor writes to the descriptor itself
+    return monitor.make(name, fd, total_steps)
+
+
+def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Manifest) -> int:
+    """Download, build, export, and report."""
+    from .objectstore import ObjectStore
+
+    exports: list[str] = args.export or []
+    with ObjectStore(args.cache) as store:
+        if args.cache_max_size is not None:
+            store.maximum_size = args.cache_max_size
+        pipelines = manifest.depsolve(store, exports)
+        monitor = make_monitor(args, len(manifest.sources) + len(pipelines))
+        monitor.log(f"starting {args.manifest_path}", origin="osbuild.main_cli")
+        result = manifest.build(
+            store, pipelines, monitor, args.libdir, args.debug_break, args.stage_timeout, rundir=args.rundir
+        )
+        # Before the export: it may move a tree out of the store.
+        document: dict[str, Any] = info.module.output(manifest, result, store)
+        success = result.success
+        try:
+            for name in dict.fromkeys(exports if success else ()):
+                export(name, args.output_directory, store, manifest)
+        except _Failure as failure:
+            success = False
+            document.pop("metadata", None)
+            document.update(failure.as_dict())
+            if not args.quiet:
+                print(f"osbuild: {failure}", file=sys.stderr)
+        outcome = "finished successfully" if success else "failed"
+        monitor.log(f"manifest {args.manifest_path} {outcome}\n", origin="osbuild.main_cli")
+
+        if args.json:
+            print_json(document)
+        elif not args.quiet:
+            if success:
+                show_summary(manifest, store)
+            else:
+                show_failed()
+        sys.stdout.flush()
+        return EXIT_OK if success else EXIT_FAILED
+
+
+def run(args: argparse.Namespace) -> int:
+    """Everything after the arguments, in the order of the contract. Raises `_Failure`."""
+    from .meta import Index
+
+    description = read_manifest(args.manifest_path)
+    index = Index(args.libdir)
+    info = index.detect_format_info(description)
+    if info is None:
+        print("Unsupported manifest format")
+        return EXIT_INVALID
+    result = info.module.validate(description, index)
+    if not result:
+        if args.json or args.inspect:
+            print_json(result.as_dict())
+        else:
+            show_validation(result, args.manifest_path)
+        return EXIT_INVALID
+
+    manifest = load_manifest(index, info, description)
+    if not args.quiet:
+        for warning in manifest.warnings:
+            print(f"WARNING: {warning}", file=sys.stderr)
+    if not check_targets(args, manifest):
+        return EXIT_FAILED
+    if args.inspect:
+        print_json(info.module.describe(manifest, with_id=True))
+        return EXIT_OK
+    if args.export and not args.output_directory:
+        print("Need --output-directory for --export")
+        return EXIT_FAILED
+    check_possible(args, manifest)
+    return build(args, index, info, manifest)
+
+
+def check_possible(args: argparse.Namespace, manifest: Manifest) -> None:
+    """Raise `_Failure` for what is certain to fail, before anything is downloaded or built."""
+    if args.in_vm:
+        raise _Failure(
+            "unsupported",
+            f"--in-vm {args.in_vm[0]} is not supported: this engine brings no virtual machine to run stages in",
+        )
+    for name in args.export or []:
+        if manifest[name].id is None:
+            raise _Failure("export", f"pipeline '{name}' has no stages, so there is nothing to export")
+    if args.monitor is not None:
+        try:
+            make_monitor(args, 0)
+        except ValueError as exc:
+            raise _Failure("arguments", str(exc)) from exc
+    if args.monitor_fd is not None:
+        try:
+            os.fstat(args.monitor_fd)
+        except OSError as exc:
+            raise _Failure("arguments", f"--monitor-fd {args.monitor_fd}: {exc}") from exc
+
+
+def report_failure(args: argparse.Namespace, failure: _Failure) -> int:
+    if args.json or args.inspect:
+        print_json(failure.as_dict())
+    if not args.quiet:
+        print(f"osbuild: {failure}", file=sys.stderr)
+    return EXIT_FAILED
+
+
+@contextlib.contextmanager
+def sigterm_unwinds() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does, so that mounts, loop devices and temporary trees are released."""
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+        raise _Terminated
+
+    try:
+        previous = signal.signal(signal.SIGTERM, handler)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def osbuild_cli(no_reexec: bool = False) -> int:
+    """Run the command line in `sys.argv` and return the exit code.
+
+    `no_reexec` is there for callers that know an engine which starts itself anew in a user namespace when it is not root;
+    this one carries on with what rights it has.
+    """
+    args = parse_arguments(sys.argv[1:])
+    try:
+        with sigterm_unwinds():
+            return run(args)
+    except _Failure as failure:
+        return report_failure(args, failure)
+    except (OSError, RuntimeError) as exc:
+        return report_failure(args, _Failure("engine", str(exc)))
+    except KeyboardInterrupt:
+        print(f"\n{term.fmt.reset}{term.fmt.bold}{term.fmt.red}Aborted{term.fmt.reset}")
+        return EXIT_INTERRUPTED
+    except _Terminated:
+        print("Terminated", file=sys.stderr)
+        return EXIT_TERMINATED
