@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .load import load
 from .model import (
     Blueprint,
     Customizations,
@@ -34,4 +35,5 @@ __all__ = [
     "Services",
     "Timezone",
     "User",
+    "load",
 ]
