@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -13,10 +12,11 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
-from .util import parsing, term
+from .cli_options import parse_arguments
+from .util import term
 
 if TYPE_CHECKING:
+    import argparse
     from types import FrameType
 
     from .meta import FormatInfo, Index
@@ -46,93 +46,6 @@ class _Failure(Exception):
 
 class _Terminated(BaseException):
     """SIGTERM came."""
-
-
-def default_rundir() -> str:
-    """Where sockets and device nodes of running stages are: for root below /run, else below the user's own directory."""
-    if os.getuid() == 0:
-        return "/run/osbuild"
-    return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "osbuild")
-
-
-def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="osbuild",
-        description="Build operating system images and trees from a manifest.",
-    )
-    parser.add_argument("manifest_path", metavar="MANIFEST", help="the manifest, a JSON file; '-' reads standard input")
-    parser.add_argument(
-        "--cache",
-        "--store",
-        metavar="DIRECTORY",
-        type=os.path.abspath,
-        default=".osbuild",
-        help="where trees and downloads are kept (default: .osbuild)",
-    )
-    parser.add_argument(
-        "-l",
-        "--libdir",
-        metavar="DIRECTORY",
-        type=os.path.abspath,
-        default="/usr/lib/osbuild",
-        help="where stages and other modules lie (default: /usr/lib/osbuild)",
-    )
-    parser.add_argument(
-        "--cache-max-size",
-        metavar="SIZE",
-        type=parsing.parse_size,
-        default=None,
-        help="set the size limit of the store: bytes, a number with kB, KiB, MB, MiB, GB, GiB, TB or TiB, or 'unlimited'",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="PATTERN",
-        action="append",
-        help="keep the trees of what matches: pipeline names, stage types or ids (may be repeated)",
-    )
-    parser.add_argument(
-        "--export",
-        metavar="NAME",
-        action="append",
-        help="build the pipeline of that name or id and write its tree out (may be repeated)",
-    )
-    parser.add_argument(
-        "--output-directory",
-        metavar="DIRECTORY",
-        type=os.path.abspath,
-        help="where --export writes to: one directory for each name",
-    )
-    parser.add_argument("--in-vm", metavar="NAME", action="append", help="not supported by this engine, and refused")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--inspect", action="store_true", help="print the manifest as JSON, with all ids, and stop")
-    parser.add_argument("--monitor", metavar="NAME", help="NullMonitor, LogMonitor or JSONSeqMonitor")
-    parser.add_argument(
-        "--monitor-fd", metavar="FD", type=int, default=None, help="the file descriptor for --monitor (default: stdout)"
-    )
-    parser.add_argument(
-        "--stage-timeout", metavar="SECONDS", type=int, default=None, help="the longest time that one stage may run"
-    )
-    parser.add_argument(
-        "--break",
-        dest="debug_break",
-        metavar="STAGE",
-        nargs="?",
-        const="*",
-        default="",
-        help="open a shell before the stage of that type or id, or before each",
-    )
-    parser.add_argument(
-        "--rundir",
-        metavar="DIRECTORY",
-        type=os.path.abspath,
-        default=default_rundir(),
-        help="for sockets and device nodes while stages run (default: /run/osbuild)",
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result of --json")
-    parser.add_argument("--version", action="version", version=f"osbuild {__version__}")
-    args = parser.parse_args(argv)
-    args.cache = os.path.abspath(args.cache)
-    return args
 
 
 def read_manifest(path: str) -> dict[str, Any]:
@@ -185,19 +98,40 @@ def show_validation(result: ValidationResult, name: str) -> None:
     print()
 
 
-def export(name: str, output_directory: str, store: ObjectStore, manifest: Manifest) -> None:
-    """Write the tree of that pipeline to the directory `name` below the output directory."""
-    pipeline = manifest[name]
-    tree = store.get(pipeline.id)
+def export(name: str, output_directory: str, store: ObjectStore, manifest: Manifest, *, consume: bool) -> None:
+    """Write the tree of that pipeline to the directory `name` below the output directory, over what is there.
+
+    A new directory appears only when it is complete. With `consume` the tree may be moved out of the store.
+    """
+    tree = store.get(manifest[name].id)
     if tree is None:
         raise _Failure("export", f"pipeline '{name}' has no tree to export")
     target = os.path.join(output_directory, name)
     skip_owner = os.environ.get("OSBUILD_EXPORT_FORCE_NO_PRESERVE_OWNER") == "1"
     try:
-        os.makedirs(target, exist_ok=True)
-        tree.export(target, skip_preserve_owner=skip_owner)
+        if os.path.lexists(target):
+            tree.export(target, skip_preserve_owner=skip_owner, consume=consume)
+            return
+        parent, base = os.path.split(target)
+        os.makedirs(parent, exist_ok=True)
+        unfinished = os.path.join(parent, f".{base}.{os.urandom(6).hex()}")
+        try:
+            tree.export(unfinished, skip_preserve_owner=skip_owner, consume=consume)
+            os.rename(unfinished, target)
+        finally:
+            if os.path.lexists(unfinished):
+                from .util import rmrf
+
+                rmrf.rmtree(unfinished)
     except (OSError, RuntimeError) as exc:
         raise _Failure("export", f"cannot export pipeline '{name}': {exc}") from exc
+
+
+def export_all(names: list[str], output_directory: str, store: ObjectStore, manifest: Manifest) -> None:
+    """Export in the order given. Only the last export of a tree may move it."""
+    ids = [manifest[name].id for name in names]
+    for i, name in enumerate(names):
+        export(name, output_directory, store, manifest, consume=ids[i] not in ids[i + 1 :])
 
 
 def check_targets(args: argparse.Namespace, manifest: Manifest) -> bool:
@@ -257,8 +191,8 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
         document: dict[str, Any] = info.module.output(manifest, result, store)
         success = result.success
         try:
-            for name in dict.fromkeys(exports if success else ()):
-                export(name, args.output_directory, store, manifest)
+            if success:
+                export_all(list(dict.fromkeys(exports)), args.output_directory, store, manifest)
         except _Failure as failure:
             success = False
             document.pop("metadata", None)
@@ -323,6 +257,11 @@ def check_possible(args: argparse.Namespace, manifest: Manifest) -> None:
     for name in args.export or []:
         if manifest[name].id is None:
             raise _Failure("export", f"pipeline '{name}' has no stages, so there is nothing to export")
+        path = os.path.normpath(name)
+        if os.path.isabs(path) or path in (".", "..") or path.startswith("../"):
+            raise _Failure(
+                "export", f"pipeline '{name}' cannot be exported: its name leads out of the output directory"
+            )
     if args.monitor is not None:
         try:
             make_monitor(args, 0)

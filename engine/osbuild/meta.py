@@ -7,16 +7,14 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
-import importlib.util
 import json
 import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from . import fastschema
 from .schema import Schema, ValidationError, ValidationResult
@@ -238,8 +236,7 @@ class FormatInfo:
             raise ValueError(f"unknown manifest format: {name}") from exc
 
 
-@dataclass(frozen=True)
-class RunnerInfo:
+class RunnerInfo(NamedTuple):
     """A runner program: the distribution it is for, that one's version (0 for any), and where it lies."""
 
     distro: str
