@@ -22,7 +22,7 @@ class LockedDir:
     def __init__(self, parent: str | os.PathLike[str], prefix: str) -> None:
         self.parent = os.fspath(parent)
         with _shared(self.parent):
-            self.path = _make_dir(self.parent, prefix)
+            self.path = make_directory(self.parent, prefix, mode=0o700)
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,12 +47,15 @@ class LockedDir:
         self.remove()
 
 
-def _make_dir(parent: str, prefix: str) -> str:
-    """A new directory of mode 0700. The module tempfile would take longer to load than the rest of this."""
+def make_directory(parent: str, prefix: str, suffix: str = "", mode: int = 0o755) -> str:
+    """A new directory `<parent>/<prefix>XXXXXXXX<suffix>`. OSError.
+
+    The module tempfile would take longer to load than a stage's whole set-up.
+    """
     while True:
-        path = os.path.join(parent, prefix + os.urandom(4).hex())
+        path = os.path.join(parent, f"{prefix}{os.urandom(4).hex()}{suffix}")
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+            os.mkdir(path, mode)
             return path
 
 

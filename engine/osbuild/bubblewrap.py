@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The one place that builds bubblewrap's command line (contract 4.2; bwrap(1))."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .util import linux
+
+# What of a build tree's /etc is seen (additions to the contract: alternatives and ssl, without which
+# Debian's awk and its like, and certificates, are missing).
+_ETC_OF_TREE = (
+    "etc/mke2fs.conf",
+    "etc/containers",
+    "ostree",
+    "etc/selinux",
+    "etc/alternatives",
+    "etc/ssl",
+)
+# Of the host less: no file that only its root may read, and the built-in defaults of mke2fs.
+_ETC_OF_HOST = ("etc/containers", "etc/alternatives", "etc/ssl/certs", "etc/ssl/openssl.cnf")
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A path of the host that is seen at `target` in the sandbox."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+    @classmethod
+    def parse(cls, bind: str | tuple[str, str], *, writable: bool = False) -> Bind:
+        """From a pair, or from "SOURCE:TARGET" with no colon in TARGET. ValueError if there is none at all."""
+        if not isinstance(bind, str):
+            return cls(os.fspath(bind[0]), bind[1], writable)
+        source, colon, target = bind.rpartition(":")
+        if not colon:
+            raise ValueError(f"'{bind}' is no bind: expected SOURCE:TARGET")
+        return cls(source, target, writable)
+
+    @property
+    def args(self) -> list[str]:
+        return ["--bind" if self.writable else "--ro-bind", self.source, self.target]
+
+
+def command_line(
+    *,
+    root: str,
+    is_host: bool,
+    boot: bool,
+    libdir: str,
+    runner: str,
+    dev: str,
+    var: str,
+    caps: Iterable[str] | None,
+    binds: Iterable[Bind],
+    sockets: Iterable[Bind],
+) -> list[str]:
+    """Everything up to the `--` before the program.
+
+    `root` is the tree with the programs, `dev` and `var` the host paths of `/dev` and `/var`; `binds` and
+    `sockets` come last.
+    """
+    args = ["bwrap", "--chdir", "/", "--die-with-parent", "--new-session"]
+    args += ["--unshare-ipc", "--unshare-pid", "--unshare-net"]
+    args += _capability_args(caps)
+    if boot and not is_host and _is_real_directory(root, "boot"):
+        args += ["--ro-bind", os.path.join(root, "boot"), "/boot"]
+    if _is_real_directory(root, "usr"):
+        args += ["--ro-bind", os.path.join(root, "usr"), "/usr"]
+    for name in ("lib", "lib64", "bin", "sbin"):
+        args += ["--symlink", f"usr/{name}", f"/{name}"]
+    args += ["--dev-bind", dev, "/dev", "--tmpfs", "/dev/shm"]
+    args += ["--dir", "/etc", "--tmpfs", "/run", "--tmpfs", "/tmp", "--bind", var, "/var"]
+    args += ["--proc", "/proc", "--ro-bind", "/sys", "/sys", "--ro-bind-try", "/sys/fs/selinux", "/sys/fs/selinux"]
+    for name in _ETC_OF_HOST if is_host else _ETC_OF_TREE:
+        source = _resolve_in(root, name)
+        if source is not None:
+            args += ["--ro-bind", source, f"/{name}"]
+    args += _libdir_args(libdir)
+    for bind in binds:
+        args += bind.args
+    args += ["--dir", "/run/osbuild/api"]
+    for bind in sockets:
+        args += bind.args
+    args += ["--ro-bind", runner, f"/run/osbuild/runner/{os.path.basename(runner)}"]
+    return args
+
+
+def _capability_args(caps: Iterable[str] | None) -> list[str]:
+    if caps is None:
+        return []
+    args = ["--cap-drop", "ALL"]
+    # One that the engine itself has not would make bubblewrap leave all of them (contract 4.4).
+    for cap in sorted(set(caps) & linux.permitted_capabilities()):
+        args += ["--cap-add", cap]
+    return args
+
+
+def _libdir_args(libdir: str) -> list[str]:
+    args = ["--ro-bind", libdir, "/run/osbuild/lib"]
+    package = os.path.join(libdir, "osbuild")
+    if os.path.isdir(package) and not os.listdir(package):
+        args += ["--ro-bind", os.path.dirname(os.path.abspath(__file__)), "/run/osbuild/lib/osbuild"]
+    # Where the stages lie beside the libdir and not in it, the link has to find them inside as well.
+    stages = os.path.join(libdir, "stages")
+    if os.path.islink(stages):
+        target = os.path.normpath(os.path.join("/run/osbuild/lib", os.readlink(stages)))
+        if not target.startswith("/run/osbuild/lib/"):
+            args += ["--ro-bind", os.path.realpath(stages), target]
+    return args
+
+
+def _is_real_directory(root: str, name: str) -> bool:
+    """A link would be followed on the host and show the stage what is not of its build tree."""
+    path = os.path.join(root, name)
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _resolve_in(root: str, name: str) -> str | None:
+    """Where `name` of a tree really is, None if it is missing or a link leads out of the tree."""
+    top = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(top, name))
+    if not os.path.exists(path) or os.path.commonpath([top, path]) != top:
+        return None
+    return path

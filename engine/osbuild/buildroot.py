@@ -1,0 +1,239 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox that stages run in, made by bubblewrap (contract 4.1 to 4.4)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from .apiserver import BaseAPI
+from .bubblewrap import Bind, command_line
+from .devfs import DevFS
+from .object import HostTree
+from .output import OutputReader
+from .util.lockeddir import make_directory
+from .util.mountinfo import remove_tree
+
+# How long a killed sandbox may take to close its output, in seconds.
+_KILL_GRACE = 10.0
+
+
+class LogSink(Protocol):
+    """The part of a monitor that a build root needs."""
+
+    def log(self, message: str, origin: str | None = None) -> None: ...
+
+
+class CompletedBuild:
+    """What came out of a run."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: str) -> None:
+        self.process = process
+        self.output = output
+
+    @property
+    def returncode(self) -> int:
+        code: int = self.process.returncode
+        return code
+
+    @property
+    def stdout(self) -> str:
+        """All output: both streams are one pipe."""
+        return self.output
+
+    @property
+    def stderr(self) -> str:
+        return self.output
+
+
+class BuildTimeout(TimeoutError):
+    """A run took longer than its limit and was killed; `output` is what it had printed."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class ProcOverrides:
+    """Files below `/proc` that stages see with another content."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        os.mkdir(path)
+        self.cmdline = "root=/dev/osbuild\n"
+
+    def write(self) -> list[Bind]:
+        path = os.path.join(self.path, "cmdline")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(self.cmdline)
+        return [Bind(path, "/proc/cmdline")]
+
+
+class BuildRoot:
+    """A sandbox with the programs of `root`, to be used as a context.
+
+    `root` is a directory with `usr`, or the host; `runner` the path of the runner program; `libdir` the
+    directory of the modules; `var` the directory in which temporary ones are made. `caps` limits the
+    capabilities (None: all the engine has). OSError if it cannot be set up.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | HostTree,
+        runner: str | os.PathLike[str],
+        libdir: str | os.PathLike[str],
+        var: str | os.PathLike[str],
+        *,
+        rundir: str | os.PathLike[str] = "/run/osbuild",
+    ) -> None:
+        self.root = root
+        self.runner = os.fspath(runner)
+        self.libdir = os.path.abspath(libdir)
+        self.rundir = os.fspath(rundir)
+        self.caps: Iterable[str] | None = None
+        self.mount_boot = True
+        # Set while the context is entered: host paths of the sandbox's /dev, /var, and of what holds them.
+        self.dev: str = ""
+        self.var: str = os.fspath(var)
+        self.tmp: str = ""
+        self._proc: ProcOverrides | None = None
+        self._apis: list[BaseAPI] = []
+        self._stack: contextlib.ExitStack | None = None
+        self._tmp_parent = self.var
+
+    @property
+    def proc(self) -> ProcOverrides:
+        assert self._proc is not None, "the build root is not active"
+        return self._proc
+
+    def __enter__(self) -> BuildRoot:
+        with contextlib.ExitStack() as stack:
+            dev = DevFS(self.rundir)
+            stack.callback(dev.remove)
+            self.dev = dev.path
+            self.tmp = make_directory(self._tmp_parent, "osbuild-tmp-")
+            stack.callback(remove_tree, self.tmp)
+            self.var = os.path.join(self.tmp, "var")
+            os.mkdir(self.var, 0o755)
+            tmp = os.path.join(self.var, "tmp")
+            os.mkdir(tmp)
+            os.chmod(tmp, 0o1777)
+            self._proc = ProcOverrides(os.path.join(self.tmp, "proc"))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        stack, self._stack = self._stack, None
+        self._proc = None
+        self._apis = []
+        if stack is not None:
+            stack.close()
+
+    def register_api(self, api: BaseAPI) -> None:
+        """Start `api` and show its socket to the stage; it ends with the build root."""
+        assert self._stack is not None, "the build root is not active"
+        self._stack.enter_context(api)
+        self._apis.append(api)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        monitor: LogSink,
+        timeout: float | None = None,
+        binds: Iterable[str | tuple[str, str]] | None = None,
+        readonly_binds: Iterable[str | tuple[str, str]] | None = None,
+        extra_env: dict[str, str] | None = None,
+        debug_shell: bool = False,
+    ) -> CompletedBuild:
+        """Run `argv` by the runner; its output goes to `monitor` as it comes.
+
+        Binds are "SOURCE:TARGET" (TARGET has no colon) or pairs. With `debug_shell` there is an interactive
+        shell before. Raises BuildTimeout (a TimeoutError) after `timeout` seconds, RuntimeError if the
+        shell fails or bubblewrap is missing.
+        """
+        command = self._command(binds, readonly_binds)
+        if debug_shell:
+            self._debug_shell(command)
+        runner = f"/run/osbuild/runner/{os.path.basename(self.runner)}"
+        process = self._start([*command, "--", runner, *argv], self._environment(extra_env))
+        assert process.stdout is not None
+        origin = f"stages/{os.path.basename(argv[0])}" if argv else None
+        reader = OutputReader(process.stdout.fileno(), lambda text: monitor.log(text, origin=origin))
+        try:
+            with process.stdout:
+                if not reader.read(timeout):
+                    # bubblewrap's first process takes the rest of the sandbox along (--die-with-parent).
+                    process.kill()
+                    reader.read(_KILL_GRACE)
+                    raise BuildTimeout(f"running '{' '.join(argv)}' took longer than {timeout} seconds", reader.text)
+            process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return CompletedBuild(process, reader.text)
+
+    def _start(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                close_fds=True,
+            )
+        except FileNotFoundError:
+            raise RuntimeError("the program bwrap was not found: install the package bubblewrap") from None
+
+    def _command(
+        self,
+        binds: Iterable[str | tuple[str, str]] | None,
+        readonly_binds: Iterable[str | tuple[str, str]] | None,
+    ) -> list[str]:
+        writable = [Bind.parse(bind, writable=True) for bind in binds or []]
+        readonly = [Bind.parse(bind) for bind in readonly_binds or []]
+        sockets = []
+        for api in self._apis:
+            assert api.socket_address is not None
+            sockets.append(Bind(api.socket_address, f"/run/osbuild/api/{api.endpoint}", writable=True))
+        return command_line(
+            root="/" if isinstance(self.root, HostTree) else os.path.abspath(self.root),
+            is_host=isinstance(self.root, HostTree),
+            boot=self.mount_boot,
+            libdir=self.libdir,
+            runner=self.runner,
+            dev=self.dev,
+            var=self.var,
+            caps=self.caps,
+            binds=[*self.proc.write(), *writable, *readonly],
+            sockets=sockets,
+        )
+
+    @staticmethod
+    def _environment(extra_env: dict[str, str] | None) -> dict[str, str]:
+        return {
+            "container": "bwrap-osbuild",
+            "LC_CTYPE": "C.UTF-8",
+            "PATH": "/usr/sbin:/usr/bin",
+            "PYTHONPATH": "/run/osbuild/lib",
+            "PYTHONUNBUFFERED": "1",
+            "TERM": os.environ.get("TERM", "dumb"),
+            **(extra_env or {}),
+        }
+
+    @staticmethod
+    def _debug_shell(command: list[str]) -> None:
+        """An interactive shell in the sandbox, with the engine's own environment and terminal."""
+        # A session of its own, as stages have, would take the terminal's job control away.
+        shell = [arg for arg in command if arg != "--new-session"]
+        if subprocess.run([*shell, "--", "/bin/bash"], check=False).returncode != 0:
+            raise RuntimeError("the debug shell ended with an error: the build stops here")

@@ -1,0 +1,443 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A cache of directories that many processes share, with a limit on its size (contract, section 6).
+
+All agreements are those of upstream's stores: the same files, the same open-file-description
+locks, entries that appear by rename and never change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+
+from . import linux
+from .fsentry import (
+    DATA,
+    LOCK,
+    TEMPORARY,
+    EntryLock,
+    NewEntry,
+    disk_usage,
+    recorded_size,
+    temporary_name,
+)
+from .fsstale import remove_leftovers, take_leftovers
+
+VERSION = 1
+UNLIMITED = -1
+
+# 130 bytes, as in upstream's stores.
+_CACHEDIR_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Cache directory of osbuild; backups may skip it, all in it can be made again.      \n"
+)
+
+
+class CacheInfo:
+    """The content of `cache.info`; keys this code does not know stay in it."""
+
+    def __init__(self, data: dict[str, object]) -> None:
+        self.data = data
+
+    @property
+    def version(self) -> int | None:
+        version = self.data.get("version")
+        return version if isinstance(version, int) else None
+
+    @property
+    def maximum_size(self) -> int:
+        """Bytes, `UNLIMITED`, or 0 where nothing is said: then nothing is kept."""
+        size = self.data.get("maximum-size")
+        if size == "unlimited":
+            return UNLIMITED
+        return size if isinstance(size, int) and size > 0 else 0
+
+
+class Loaded:
+    """An entry held for reading: its `data` directory, which stays until `release`."""
+
+    def __init__(self, name: str, path: str, lock: EntryLock) -> None:
+        self.name = name
+        self.path = path
+        self.lock = lock
+
+    def release(self) -> None:
+        self.lock.release()
+
+
+class FsCache:
+    """The cache at `path`, made where it does not exist.
+
+    `appid` names the application whose boot id is noted with each entry. A `read_only` cache makes and
+    changes nothing, not even access times. Use as a context; OSError where the directory cannot be used.
+    """
+
+    def __init__(self, appid: str, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
+        self.appid = appid
+        self.path = os.path.abspath(path)
+        self.read_only = read_only
+        self.info = CacheInfo({})
+        self.leftovers: list[str] = []
+        self._lock_fd = -1
+
+    # -- opening and closing ------------------------------------------------------------------
+
+    @property
+    def objects(self) -> str:
+        return os.path.join(self.path, "objects")
+
+    @property
+    def stage_dir(self) -> str:
+        return os.path.join(self.path, "stage")
+
+    def __enter__(self) -> FsCache:
+        if not self.read_only:
+            self._make_layout()
+        self._lock_fd = os.open(
+            os.path.join(self.path, "cache.lock"), (os.O_RDONLY if self.read_only else os.O_RDWR) | os.O_CLOEXEC
+        )
+        try:
+            self._join()
+            self.info = CacheInfo(self._read_info())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _make_layout(self) -> None:
+        for name in ("", "objects", "stage"):
+            os.makedirs(os.path.join(self.path, name), mode=0o755, exist_ok=True)
+        for name, content in (
+            ("CACHEDIR.TAG", _CACHEDIR_TAG),
+            ("cache.info", json.dumps({"version": VERSION})),
+            ("cache.lock", ""),
+            ("cache.size", "0"),
+        ):
+            path = os.path.join(self.path, name)
+            if os.path.lexists(path):
+                continue
+            with self._temporary_file(content) as temporary, contextlib.suppress(FileExistsError):
+                # A link never replaces: of two that make a store at the same time, both use one's files.
+                os.link(temporary, path)
+
+    def _join(self) -> None:
+        """Take the read lock that every user holds, and what dead users left out of the way before."""
+        if self.read_only:
+            linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK, wait=True)
+            return
+        try:
+            linux.fcntl_flock(self._lock_fd, fcntl.F_WRLCK)
+            alone = True
+        except BlockingIOError:
+            linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK, wait=True)
+            alone = False
+        self.leftovers, recount = take_leftovers(self.path, alone)
+        if alone:
+            if recount:
+                # Somebody died while adding an entry, perhaps after its size was added.
+                self._change_size(lambda _: self._sum_of_sizes())
+            linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK)
+
+    def remove_leftovers(self) -> None:
+        """Delete what was found on opening. It may be big, so it is done when everybody can work again."""
+        remove_leftovers(self.leftovers)
+        self.leftovers = []
+
+    # -- files of the cache itself ------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _temporary_file(self, content: str) -> Iterator[str]:
+        path = os.path.join(self.objects, temporary_name())
+        try:
+            with open(path, "x", encoding="utf-8") as f:
+                f.write(content)
+            yield path
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _change_file(self, name: str, change: Callable[[str], str]) -> None:
+        """Replace a file's content while no other process does."""
+        path = os.path.join(self.path, name)
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                linux.fcntl_flock(fd, fcntl.F_WRLCK, wait=True)
+                if not os.path.samestat(os.fstat(fd), os.stat(path)):
+                    # Replaced while we waited.
+                    continue
+                with open(fd, encoding="utf-8", closefd=False) as f:
+                    old = f.read()
+                new = change(old)
+                if new != old:
+                    with self._temporary_file(new) as temporary:
+                        os.rename(temporary, path)
+                return
+            finally:
+                os.close(fd)
+
+    def _read_info(self) -> dict[str, object]:
+        try:
+            with open(os.path.join(self.path, "cache.info"), encoding="utf-8") as f:
+                data = json.load(f)
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def set_maximum_size(self, size: int | str) -> None:
+        """Set the limit for good: bytes, `UNLIMITED` or the word "unlimited"."""
+        value = "unlimited" if size in (UNLIMITED, "unlimited") else size
+
+        def change(old: str) -> str:
+            try:
+                data = json.loads(old)
+            except ValueError:
+                data = {}
+            data["maximum-size"] = value
+            self.info = CacheInfo(data)
+            return json.dumps(data)
+
+        self._change_file("cache.info", change)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the cache has a format this code knows. If not, it is treated as empty and keeps nothing."""
+        return self.info.version == VERSION
+
+    @property
+    def size(self) -> int:
+        """Bytes all entries take together."""
+        try:
+            with open(os.path.join(self.path, "cache.size"), encoding="utf-8") as f:
+                return int(f.read())
+        except (OSError, ValueError):
+            return 0
+
+    def _change_size(self, change: Callable[[int], int]) -> None:
+        def change_text(old: str) -> str:
+            try:
+                size = int(old)
+            except ValueError:
+                size = 0
+            return str(max(0, change(size)))
+
+        self._change_file("cache.size", change_text)
+
+    def _sum_of_sizes(self) -> int:
+        total = 0
+        for name in os.listdir(self.objects):
+            if not name.startswith(TEMPORARY):
+                entry = os.path.join(self.objects, name)
+                size = recorded_size(entry)
+                if size is None and os.path.isdir(os.path.join(entry, DATA)):
+                    size = disk_usage(os.path.join(entry, DATA))
+                total += size or 0
+        return total
+
+    # -- entries ------------------------------------------------------------------------------
+
+    def load(self, name: str) -> Loaded | None:
+        """Hold the entry `name` for reading; None if there is none, or if somebody is just removing it."""
+        if not self.usable or "/" in name or name.startswith("."):
+            return None
+        entry = os.path.join(self.objects, name)
+        lock = EntryLock.acquire(entry, write=False)
+        if lock is None:
+            return None
+        data = os.path.join(entry, DATA)
+        if not os.path.isdir(data):
+            lock.release()
+            return None
+        if not self.read_only:
+            with contextlib.suppress(OSError):
+                lock.touch()
+        return Loaded(name, data, lock)
+
+    def new_entry(self) -> NewEntry:
+        """A place to build something in; whoever makes it removes it."""
+        return NewEntry(self.stage_dir)
+
+    def keeps(self, size: int) -> bool:
+        """Whether an entry of so many bytes could be kept at all."""
+        limit = self.info.maximum_size
+        return self.usable and not self.read_only and (limit == UNLIMITED or 0 < size <= limit)
+
+    def store_copy(self, data: str, name: str) -> bool:
+        """Keep a copy of the directory `data` as entry `name`; False if it is not kept. OSError."""
+        if not self._wanted(name) or not self.keeps(1):
+            return False
+        estimate = disk_usage(data)
+        if not self._reserve(estimate):
+            return False
+        reserved = estimate
+        entry: NewEntry | None = None
+        try:
+            entry = NewEntry(self.objects)
+            copy_tree(data, entry.data)
+            size = disk_usage(entry.data)
+            # The copy may have other holes than the original, and it is the copy that counts.
+            if size > reserved and not self._reserve(size - reserved):
+                return False
+            if size < reserved:
+                self._change_size(lambda old: old - (reserved - size))
+            reserved = size
+            entry.write_info(size, self._boot_id())
+            if not self._publish(entry, name):
+                return False
+            entry.lock.release()
+            entry, reserved = None, 0
+            return True
+        finally:
+            if entry is not None:
+                entry.remove()
+            if reserved:
+                self._change_size(lambda old: old - reserved)
+
+    def store_entry(self, entry: NewEntry, name: str) -> Loaded | None:
+        """Keep `entry` itself, which must not change any more; None if it is not kept, then it is as before."""
+        if not self._wanted(name) or not self.keeps(1):
+            return None
+        size = disk_usage(entry.data)
+        if not self._reserve(size):
+            return None
+        kept = False
+        try:
+            entry.write_info(size, self._boot_id())
+            kept = self._publish(entry, name)
+        finally:
+            if not kept:
+                self._change_size(lambda old: old - size)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(entry.path, "object.info"))
+        if not kept:
+            return None
+        entry.path = os.path.join(self.objects, name)
+        entry.lock.share()
+        return Loaded(name, entry.data, entry.lock)
+
+    def _wanted(self, name: str) -> bool:
+        """Whether there is no entry of that name yet, half-removed ones aside."""
+        if "/" in name or name.startswith((".", TEMPORARY)):
+            return False
+        entry = os.path.join(self.objects, name)
+        if not os.path.lexists(entry):
+            return True
+        if os.path.isdir(os.path.join(entry, DATA)) and os.path.exists(os.path.join(entry, LOCK)):
+            return False
+        # A removal that was killed halfway left something that is no entry but bars the name.
+        aside = os.path.join(self.objects, temporary_name())
+        try:
+            os.rename(entry, aside)
+        except OSError:
+            return False
+        remove_leftovers([aside])
+        return True
+
+    def _publish(self, entry: NewEntry, name: str) -> bool:
+        """Give an entry its name; False if somebody was first."""
+        try:
+            os.rename(entry.path, os.path.join(self.objects, name))
+        except OSError as e:
+            if e.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                return False
+            raise
+        return True
+
+    def _boot_id(self) -> str:
+        return linux.proc_boot_id(self.appid).hex
+
+    # -- the limit ----------------------------------------------------------------------------
+
+    def _reserve(self, size: int) -> bool:
+        """Count `size` bytes in, making room where that is possible."""
+        limit = self.info.maximum_size
+        if limit == UNLIMITED:
+            self._change_size(lambda old: old + size)
+            return True
+        if size > limit:
+            return False
+        missing = self._try_reserve(size, limit)
+        if missing > 0:
+            # Twice as much as needed, so that not every commit has to search.
+            self._evict(2 * missing)
+            missing = self._try_reserve(size, limit)
+        return missing <= 0
+
+    def _try_reserve(self, size: int, limit: int) -> int:
+        """Count `size` in if the limit allows; returns the bytes that are missing."""
+        missing = 0
+
+        def change(old: int) -> int:
+            nonlocal missing
+            missing = max(0, old + size - limit)
+            return old if missing else old + size
+
+        self._change_size(change)
+        return missing
+
+    def _evict(self, wanted: int) -> None:
+        """Remove the entries that were not used for longest until `wanted` bytes are free."""
+        candidates = []
+        for name in os.listdir(self.objects):
+            entry = os.path.join(self.objects, name)
+            with contextlib.suppress(OSError):
+                candidates.append((os.stat(os.path.join(entry, LOCK)).st_atime_ns, entry))
+        freed = 0
+        for atime, entry in sorted(candidates):
+            if freed >= wanted:
+                return
+            lock = EntryLock.acquire(entry, write=True, keep_atime=True)
+            if lock is None:
+                continue
+            try:
+                if lock.atime_ns() == atime:
+                    freed += self._remove_entry(entry)
+            finally:
+                lock.release()
+
+    def _remove_entry(self, entry: str) -> int:
+        """Remove an entry that is write-locked; returns the bytes that are counted less."""
+        size = 0
+        if not os.path.basename(entry).startswith(TEMPORARY):
+            size = recorded_size(entry) or 0
+            if not size and os.path.isdir(os.path.join(entry, DATA)):
+                size = disk_usage(os.path.join(entry, DATA))
+        # Away first: a half-removed entry must never be found under its name.
+        aside = os.path.join(self.objects, temporary_name())
+        try:
+            os.rename(entry, aside)
+        except OSError:
+            return 0
+        if size:
+            self._change_size(lambda old: old - size)
+        remove_leftovers([aside])
+        return size
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Copy what is in the directory `source` to the directory `target`, with all attributes, sharing blocks if possible.
+
+    OSError with the words of cp(1) if it fails.
+    """
+    result = subprocess.run(
+        ["cp", "--reflink=auto", "--sparse=auto", "-a", "--", f"{source}/.", target],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise OSError(errno.EIO, f"copying failed: {result.stdout.decode('utf-8', 'replace').strip()}", target)
