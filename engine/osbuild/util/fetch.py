@@ -240,9 +240,10 @@ class Session:
                 failure = _reason(error)
         else:
             raise FetchError(failure)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise FetchError("it is not a regular file")
         with open(fd, "rb", buffering=0) as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise FetchError("it is not a regular file")
             buffer = memoryview(bytearray(CHUNK))
             while True:
                 try:
