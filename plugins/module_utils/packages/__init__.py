@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
+from .diff import Change, PackageChanges, diff_packages
+from .hostsources import host_sources
+from .lock import Lock, dumps_lock, loads_lock, read_lock, write_lock
+from .lockschema import LOCK_SCHEMA
 from .model import VARIANTS, Package, PackageSet, PackageSpec, Pin, Release, Request, Resolution, Source
 from .resolve import resolve
 
 __all__ = [
+    "LOCK_SCHEMA",
     "VARIANTS",
+    "Change",
+    "Lock",
     "Package",
+    "PackageChanges",
     "PackageSet",
     "PackageSpec",
     "Pin",
@@ -17,5 +25,11 @@ __all__ = [
     "Request",
     "Resolution",
     "Source",
+    "diff_packages",
+    "dumps_lock",
+    "host_sources",
+    "loads_lock",
+    "read_lock",
     "resolve",
+    "write_lock",
 ]
