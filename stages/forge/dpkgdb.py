@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Writing dpkg's database for packages that were unpacked without dpkg. Source: dpkg(1), deb-triggers(5), dpkg's files.
+
+Everything is written below the current root (see `root`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from .deb import Package
+from .extract import Listing
+from .stanza import Stanza, parse_stanzas
+
+ADMIN = "/var/lib/dpkg"
+#: Control files that dpkg keeps elsewhere than in info/.
+_NOT_KEPT = ("control", "conffiles.d")
+
+
+def write(path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a file of the database with exactly this mode."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view):]
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+def create(architecture: str) -> None:
+    """An empty database."""
+    for name in ("info", "updates", "triggers", "alternatives", "parts"):
+        os.makedirs(f"{ADMIN}/{name}", mode=0o755, exist_ok=True)
+    write(f"{ADMIN}/status", b"")
+    write(f"{ADMIN}/info/format", b"1\n")
+    write(f"{ADMIN}/arch", f"{architecture}\n".encode())
+
+
+def write_info(package: Package, listing: Listing) -> None:
+    """The package's files below info/."""
+    stem = f"{ADMIN}/info/{package.qualified}"
+    for name, (content, mode) in package.members.items():
+        if name not in _NOT_KEPT:
+            write(f"{stem}.{name}", content, mode & 0o7777)
+    write(f"{stem}.list", listing.as_dpkg_list())
+
+
+def status_stanza(package: Package) -> str:
+    """The package's stanza as unpacked, with conffiles that `dpkg --configure` is to put in place."""
+    lines = []
+    for number, (name, value) in enumerate(package.control.fields):
+        if name.lower() in ("status", "conffiles"):
+            continue
+        lines.append(f"{name}: {value}" if value[:1] != "\n" else f"{name}:{value}")
+        if number == 0:
+            lines.append("Status: install ok unpacked")
+    conffiles = package.conffiles
+    if conffiles:
+        lines.append("Conffiles:")
+        lines += [f" {path} newconffile{' remove-on-upgrade' if removed else ''}" for path, removed in conffiles]
+    return "\n".join(lines) + "\n"
+
+
+def write_status(packages: Sequence[Package]) -> None:
+    """The status file, sorted by name so that the order of configuration depends on the set alone."""
+    ordered = sorted(packages, key=lambda package: (package.name, package.architecture))
+    stanzas = [status_stanza(package) for package in ordered]
+    write(f"{ADMIN}/status", "\n".join(stanzas).encode("utf-8", "surrogateescape"))
+
+
+def write_triggers(packages: Sequence[Package]) -> None:
+    """triggers/File and triggers/<name> from the packages' interests."""
+    files: list[str] = []
+    named: dict[str, list[str]] = {}
+    for package in sorted(packages, key=lambda package: (package.name, package.architecture)):
+        text = package.members.get("triggers", (b"", 0))[0].decode("utf-8", "surrogateescape")
+        for line in text.splitlines():
+            words = line.partition("#")[0].split()
+            if len(words) != 2 or not words[0].startswith("interest"):
+                continue
+            interested = package.qualified + ("/noawait" if words[0] == "interest-noawait" else "")
+            if words[1].startswith("/"):
+                files.append(f"{words[1]} {interested}\n")
+            elif "/" not in words[1]:
+                named.setdefault(words[1], []).append(f"{interested}\n")
+    if files:
+        write(f"{ADMIN}/triggers/File", "".join(files).encode("utf-8", "surrogateescape"))
+    for name, lines in named.items():
+        write(f"{ADMIN}/triggers/{name}", "".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def installed() -> dict[str, Stanza]:
+    """Stanzas of the status file by "name:architecture", of packages dpkg knows; empty without a database."""
+    try:
+        with open(f"{ADMIN}/status", encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return {}
+    return {f"{s['Package']}:{s.get('Architecture')}": s for s in parse_stanzas(text, "dpkg's status file")
+            if s.get("Package")}
+
+
+def contested_paths() -> Mapping[bytes, str]:
+    """Relative paths that diversions or ownership overrides speak of, with the package a diversion belongs to ("" if none)."""
+    found: dict[bytes, str] = {}
+    try:
+        with open(f"{ADMIN}/diversions", "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        lines = []
+    for number in range(0, len(lines) - 2, 3):
+        found[lines[number].lstrip(b"/")] = os.fsdecode(lines[number + 2])
+    try:
+        with open(f"{ADMIN}/statoverride", "rb") as file:
+            for line in file:
+                words = line.rstrip(b"\n").split(b" ", 3)
+                if len(words) == 4:
+                    found[words[3].lstrip(b"/")] = ""
+    except FileNotFoundError:
+        pass
+    return found
