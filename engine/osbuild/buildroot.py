@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import subprocess
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import IO, Protocol
 
 from .apiserver import BaseAPI
 from .bubblewrap import Bind, command_line
@@ -162,7 +164,22 @@ class BuildRoot:
         if debug_shell:
             self._debug_shell(command)
         runner = f"/run/osbuild/runner/{os.path.basename(self.runner)}"
-        process = self._start([*command, "--", runner, *argv], self._environment(extra_env))
+        info_fd, info_child_fd = os.pipe()
+        with open(info_fd, "rb") as info:
+            try:
+                process = self._start(
+                    [*command, "--info-fd", str(info_child_fd), "--", runner, *argv],
+                    self._environment(extra_env),
+                    info_child_fd,
+                )
+            finally:
+                os.close(info_child_fd)
+            return self._supervise(process, info, argv, monitor, timeout)
+
+    @staticmethod
+    def _supervise(
+        process: subprocess.Popen[bytes], info: IO[bytes], argv: Sequence[str], monitor: LogSink, timeout: float | None
+    ) -> CompletedBuild:
         assert process.stdout is not None
         origin = f"stages/{os.path.basename(argv[0])}" if argv else None
         reader = OutputReader(process.stdout.fileno(), lambda text: monitor.log(text, origin=origin))
@@ -178,9 +195,12 @@ class BuildRoot:
             process.kill()
             process.wait()
             raise
+        finally:
+            _wait_for_sandbox(info)
         return CompletedBuild(process, reader.text)
 
-    def _start(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    @staticmethod
+    def _start(command: list[str], env: dict[str, str], info_fd: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 command,
@@ -190,6 +210,7 @@ class BuildRoot:
                 stderr=subprocess.STDOUT,
                 bufsize=0,
                 close_fds=True,
+                pass_fds=(info_fd,),
             )
         except FileNotFoundError:
             raise RuntimeError("the program bwrap was not found: install the package bubblewrap") from None
@@ -237,3 +258,24 @@ class BuildRoot:
         shell = [arg for arg in command if arg != "--new-session"]
         if subprocess.run([*shell, "--", "/bin/bash"], check=False).returncode != 0:
             raise RuntimeError("the debug shell ended with an error: the build stops here")
+
+
+def _wait_for_sandbox(info: IO[bytes]) -> None:
+    """Wait until the sandbox is gone for good, with its mounts.
+
+    bubblewrap itself leaves as soon as it knows the exit status. The first process of the sandbox is still
+    dying then, and until it is dead a file system that was mounted for the stage cannot be mounted again
+    (XFS), nor can its loop device be freed.
+    """
+    try:
+        pid = json.loads(info.read())["child-pid"]
+        pidfd = os.pidfd_open(pid)
+    except (ValueError, KeyError, OSError):
+        # It never started, or has been dead for long enough to be forgotten.
+        return
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.poll(_KILL_GRACE * 1000)
+    finally:
+        os.close(pidfd)
