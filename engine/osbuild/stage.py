@@ -164,12 +164,14 @@ class Stage:
                 progress, tree_path, meta_name, runner, build_tree, store, monitor, libdir, debug_break, timeout, rundir
             )
         except Exception as exc:
-            if isinstance(exc, TimeoutError):
+            from .buildroot import BuildTimeout
+
+            text = f"stage {self.name} failed while {progress.doing}: {cause(exc)}"
+            if isinstance(exc, BuildTimeout):
                 text = f"stage {self.name} was stopped: it ran longer than the limit of {timeout} seconds"
-            else:
-                text = f"stage {self.name} failed while {progress.doing}: {cause(exc)}"
+                progress.output = exc.output
             monitor.log(text + "\n", origin=f"stages/{self.name}")
-            return StageResult(self, 1, progress.output + getattr(exc, "output", "") + text + "\n", _error(exc))
+            return StageResult(self, 1, f"{progress.output}{text}\n", _error(exc))
 
     def _run(
         self,
@@ -237,15 +239,16 @@ class Stage:
                 [f"/run/osbuild/bin/{self.name}"],
                 monitor,
                 timeout=timeout,
+                # Pairs, since a path may have a colon in it.
                 binds=[
-                    f"{tree}:/run/osbuild/tree",
-                    f"{meta_name}:/run/osbuild/meta",
-                    f"{mounts_dir}:/run/osbuild/mounts",
+                    (tree, "/run/osbuild/tree"),
+                    (meta_name, "/run/osbuild/meta"),
+                    (str(mounts_dir), "/run/osbuild/mounts"),
                 ],
                 readonly_binds=[
-                    f"{self.info.path}:/run/osbuild/bin/{self.name}",
-                    f"{inputs_dir}:/run/osbuild/inputs",
-                    f"{arguments}:/run/osbuild/api/arguments",
+                    (self.info.path, f"/run/osbuild/bin/{self.name}"),
+                    (str(inputs_dir), "/run/osbuild/inputs"),
+                    (str(arguments), "/run/osbuild/api/arguments"),
                 ],
                 extra_env=_environment(self.source_epoch),
                 debug_shell=debug_break in ("*", self.id, self.name) if debug_break else False,

@@ -36,7 +36,10 @@ def test_empty_object_is_a_manifest_with_an_empty_tree(index: Index) -> None:
         ({"foo": 42}, []),
         ({"pipeline": {"stages": [{"name": "org.osbuild.nosuch"}]}}, ["pipeline", "stages", 0]),
         ({"pipeline": {"assembler": {"name": "org.osbuild.nosuch"}}}, ["pipeline", "assembler"]),
-        ({"pipeline": {"build": {"pipeline": {"stages": [{"name": 5}]}, "runner": "r"}}}, ["pipeline", "build", "pipeline", "stages", 0, "name"]),
+        (
+            {"pipeline": {"build": {"pipeline": {"stages": [{"name": 5}]}, "runner": "r"}}},
+            ["pipeline", "build", "pipeline", "stages", 0, "name"],
+        ),
         ({"sources": {"org.osbuild.nosuch": {}}}, ["sources", "org.osbuild.nosuch"]),
         ({"pipeline": []}, ["pipeline"]),
     ],

@@ -18,8 +18,13 @@ from osbuild.sources import SourceItemResult, SourceResults
 
 STAGE: Any = SimpleNamespace(name="org.osbuild.noop", id="stage-id", options={"a": 1})
 PIPELINE: Any = SimpleNamespace(
-    name="tree", id="tree-id", build=None, stages=[STAGE, STAGE], runner=SimpleNamespace(name="org.osbuild.debian12", exec="org.osbuild.debian"), source_epoch=0
-)  # fmt: skip
+    name="tree",
+    id="tree-id",
+    build=None,
+    stages=[STAGE, STAGE],
+    runner=SimpleNamespace(name="org.osbuild.debian12", exec="org.osbuild.debian"),
+    source_epoch=0,
+)
 SOURCE: Any = SimpleNamespace(name="source org.osbuild.curl", id="source-id", build=None, stages=[], runner=None, source_epoch=None)
 
 
