@@ -7,4 +7,4 @@ import sys
 from .main_cli import osbuild_cli
 
 if __name__ == "__main__":
-    sys.exit(osbuild_cli())
+    sys.exit(osbuild_cli(own_process=True))

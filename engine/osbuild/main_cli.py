@@ -175,7 +175,14 @@ def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:
 
 def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Manifest) -> int:
     """Download, build, export, and report."""
+    from .devfs import remove_dead
     from .objectstore import ObjectStore
+    from .util import linux
+
+    if args.own_process:
+        # Mounts made from here on cannot outlive the engine, however it ends.
+        linux.unshare_mounts()
+    remove_dead(args.rundir)
 
     exports: list[str] = args.export or []
     with ObjectStore(args.cache) as store:
@@ -301,13 +308,15 @@ def sigterm_unwinds() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def osbuild_cli(no_reexec: bool = False) -> int:
+def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
     """Run the command line in `sys.argv` and return the exit code.
 
     `no_reexec` is there for callers that know an engine which starts itself anew in a user namespace when it is not root;
-    this one carries on with what rights it has.
+    this one carries on with what rights it has. `own_process` says that this process does nothing else, so that it may
+    leave the caller's mount namespace.
     """
     args = parse_arguments(sys.argv[1:])
+    args.own_process = own_process
     try:
         with sigterm_unwinds():
             return run(args)
