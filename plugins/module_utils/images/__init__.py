@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Images: distributions, architectures and image types, and the way from a definition to a manifest.
+
+Runs nothing and reads no files: data in, data out.
+"""
+
+from __future__ import annotations
+
+from .architectures import ARCHITECTURES, Architecture, get_architecture
+from .build import make_manifest
+from .definition import Definition
+from .distributions import DISTRIBUTIONS, Distribution, get_distribution
+from .imagetypes import IMAGE_TYPES, ImageType, get_image_type
+from .layout import Layout, Partition, plan_layout
+from .packagesets import package_sets
+
+__all__ = [
+    "ARCHITECTURES",
+    "DISTRIBUTIONS",
+    "IMAGE_TYPES",
+    "Architecture",
+    "Definition",
+    "Distribution",
+    "ImageType",
+    "Layout",
+    "Partition",
+    "get_architecture",
+    "get_distribution",
+    "get_image_type",
+    "make_manifest",
+    "package_sets",
+    "plan_layout",
+]

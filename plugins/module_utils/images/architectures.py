@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian architectures and what booting on them takes: data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ImageError
+
+
+@dataclass(frozen=True)
+class Boot:
+    """How a disk of an architecture boots.
+
+    :param packages: boot loader packages of the image.
+    :param platforms: grub's platforms whose modules the image holds.
+    :param bios: grub's platform for machines with BIOS; empty where there are none.
+    :param console: serial line of the usual machines, as the kernel names it.
+    :param root_type: GPT type of the root partition (Discoverable Partitions Specification).
+    :param cloud_kernel: kernel package for virtual machines.
+    """
+
+    packages: tuple[str, ...]
+    platforms: tuple[str, ...]
+    bios: str
+    console: str
+    root_type: str
+    cloud_kernel: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One Debian architecture.
+
+    :param name: Debian's name for it.
+    :param machine: the kernel's (``uname -m``).
+    :param kernel: kernel package for any machine of it.
+    :param boot: None where only trees can be made, not bootable disks.
+    """
+
+    name: str
+    machine: str
+    kernel: str
+    boot: Boot | None = None
+    aliases: tuple[str, ...] = ()
+
+
+ARCHITECTURES: tuple[Architecture, ...] = (
+    Architecture(
+        "amd64",
+        "x86_64",
+        "linux-image-amd64",
+        Boot(
+            # Both of grub's variants with the signed boot chain, and triggers that reinstall them after an upgrade.
+            packages=("grub-cloud-amd64",),
+            platforms=("i386-pc", "x86_64-efi"),
+            bios="i386-pc",
+            console="ttyS0,115200",
+            root_type="4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
+            cloud_kernel="linux-image-cloud-amd64",
+        ),
+        aliases=("x86-64", "x64"),
+    ),
+    Architecture(
+        "arm64",
+        "aarch64",
+        "linux-image-arm64",
+        Boot(
+            packages=("grub-efi-arm64-bin", "grub-efi-arm64-signed", "grub2-common", "shim-signed"),
+            platforms=("arm64-efi",),
+            bios="",
+            console="ttyAMA0,115200",
+            root_type="B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
+            cloud_kernel="linux-image-cloud-arm64",
+        ),
+    ),
+    Architecture("armhf", "armv7l", "linux-image-armmp", aliases=("armv7", "arm")),
+    Architecture("i386", "i686", "linux-image-686-pae", aliases=("i586", "x86")),
+    Architecture("riscv64", "riscv64", "linux-image-riscv64"),
+    Architecture("ppc64el", "ppc64le", "linux-image-powerpc64le"),
+    Architecture("s390x", "s390x", "linux-image-s390x"),
+)
+
+
+def get_architecture(name: str) -> Architecture:
+    """The architecture called *name*, in Debian's or the kernel's spelling.
+
+    :raises ImageError: there is none; the message lists those that are known.
+    """
+    wanted = name.strip().lower()
+    for one in ARCHITECTURES:
+        if wanted in (one.name, one.machine, *one.aliases):
+            return one
+    known = ", ".join(one.name for one in ARCHITECTURES)
+    raise ImageError(f"unknown architecture '{name}'; known are {known}")

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a definition and the packages it resolved to, to the manifest that builds the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from ..errors import ImageError
+from ..manifest import CurlItem, Manifest, Pipeline
+from ..packages import Package, Resolution
+from .definition import Definition
+from .disk import archive_stage, disk_stages, qcow2_stage
+from .layout import plan_layout
+from .ospipeline import debootstrap, os_stages
+
+
+def source_epoch(resolution: Resolution) -> int:
+    """Seconds since 1970 of the newest Release file: the same lock always gives the same times.
+
+    :raises ImageError: no release has a date, or one is not RFC 3339.
+    """
+    dates = []
+    for release in resolution.releases:
+        if not release.date:
+            continue
+        try:
+            date = datetime.fromisoformat(release.date)
+        except ValueError:
+            raise ImageError(f"the Release of {release.suite} has the date '{release.date}', which is not RFC 3339") from None
+        dates.append(int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()))
+    if not dates:
+        raise ImageError("none of the package sources' Release files has a date, so times in the image are unknown")
+    return max(dates)
+
+
+def download_url(package: Package) -> str:
+    """Address of a package as a manifest has it: not percent-encoded, since osbuild encodes it."""
+    base = package.uri.rstrip("/")
+    for scheme in ("file:", "copy:"):
+        if base.startswith(scheme):
+            # apt's short form for a mirror on this machine.
+            base = "file:///" + base[len(scheme) :].lstrip("/")
+    return f"{base}/{package.path}"
+
+
+def _downloads(packages: Iterable[Package]) -> list[CurlItem]:
+    return [CurlItem(f"sha256:{package.sha256}", download_url(package)) for package in packages]
+
+
+def _check(definition: Definition, resolution: Resolution) -> None:
+    for given, wanted, what in (
+        (resolution.distribution, definition.distribution.name, "distribution"),
+        (resolution.architecture, definition.architecture.name, "architecture"),
+    ):
+        if given != wanted:
+            raise ImageError(f"the packages were resolved for the {what} {given}, but the image is for {wanted}")
+    for name in ("build", "os"):
+        if not resolution.sets.get(name):
+            raise ImageError(f"the package set '{name}' is empty; a tree needs at least the essential packages")
+
+
+def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
+    """The manifest that builds the image; equal arguments give equal bytes.
+
+    Pipelines: ``build`` (a root of the same suite that the stages run in), ``os`` (the system), then ``image`` and
+    ``qcow2``, or ``archive``, as the image type wants; the last one is what is exported.
+
+    :raises ImageError: the packages do not belong to the definition, or have no release date.
+    """
+    _check(definition, resolution)
+    epoch = source_epoch(resolution)
+    build_packages, os_packages = resolution.sets["build"], resolution.sets["os"]
+    layout = plan_layout(definition, os_packages) if definition.image_type.bootable else None
+
+    manifest = Manifest()
+    manifest.add_curl(_downloads((*build_packages, *os_packages)))
+
+    manifest.add_pipeline(
+        Pipeline(
+            "build",
+            (debootstrap(definition, build_packages, "minbase"),),
+            runner=definition.distribution.runner,
+            source_epoch=epoch,
+        )
+    )
+    stages = os_stages(definition, manifest, os_packages, layout)
+    manifest.add_pipeline(Pipeline("os", stages, build="build", source_epoch=epoch))
+
+    image_type = definition.image_type
+    if layout is None:
+        stages = (archive_stage(image_type.filename, "os"),)
+        manifest.add_pipeline(Pipeline("archive", stages, build="build", source_epoch=epoch))
+        return manifest
+    stages = disk_stages(definition, layout, "os")
+    manifest.add_pipeline(Pipeline("image", stages, build="build", source_epoch=epoch))
+    if image_type.export == "qcow2":
+        stages = (qcow2_stage(image_type.filename, "image"),)
+        manifest.add_pipeline(Pipeline("qcow2", stages, build="build", source_epoch=epoch))
+    return manifest

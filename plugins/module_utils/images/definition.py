@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an image is defined by, and what follows from it before any package is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..blueprint import Blueprint, Customizations
+from ..errors import ImageError
+from ..packages import Source
+from .architectures import Architecture
+from .distributions import Distribution
+from .imagetypes import ImageType
+
+# The root of all ids: they must never depend on anything but the definition.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "images.debian-forge.example.com")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A blueprint, and of what and in which form it becomes an image.
+
+    :param sources: apt sources that the image itself is configured with; the blueprint's own come in addition.
+    :raises ImageError: the image type does not exist for the architecture.
+    """
+
+    blueprint: Blueprint
+    distribution: Distribution
+    architecture: Architecture
+    image_type: ImageType
+    sources: Sequence[Source] = ()
+
+    def __post_init__(self) -> None:
+        if self.image_type.bootable and self.architecture.boot is None:
+            raise ImageError(
+                f"image type {self.image_type.name} cannot be made for {self.architecture.name}, "
+                "for which no boot loader is known; image type tar can"
+            )
+
+    @property
+    def customizations(self) -> Customizations:
+        return self.blueprint.customizations
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what makes the image's content: blueprint, distribution, architecture (not its form)."""
+        content = [self.blueprint.to_dict(), self.distribution.name, self.architecture.name]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def uuid(self, role: str) -> str:
+        """A UUID for *role* (``disk``, ``filesystem /``, …), always the same for the same definition."""
+        return str(uuid.uuid5(_NAMESPACE, f"{self.digest} {role}"))
+
+    def volume_id(self, role: str) -> str:
+        """Eight hex digits: the serial number of a FAT file system."""
+        return self.uuid(role)[:8].upper()

@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The pipeline ``os``: packages unpacked and configured, then the blueprint's wishes, one stage each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..blueprint import User
+from ..manifest import Manifest, Stage, files_input
+from ..packages import Package, Source
+from .definition import Definition
+from .layout import Layout
+from .localisation import keyboard, locale_names
+from .system import enabled_units, hostname, system_files, unit_name
+
+# Where the package debian-archive-keyring, which apt depends on, has Debian's keys.
+_DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# What org.osbuild.debootstrap calls a variant that it need not check.
+_VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
+
+_SERIAL_SPEED = "115200"
+
+
+def debootstrap(definition: Definition, packages: Sequence[Package], variant: str) -> Stage:
+    """A first system from packages, in an empty tree."""
+    references: dict[str, dict[str, Any]] = {}
+    for package in packages:
+        metadata: dict[str, Any] = {
+            "deb.name": package.name,
+            "deb.version": package.version,
+            "deb.architecture": package.architecture,
+        }
+        if package.auto:
+            metadata["deb.auto"] = True
+        references[f"sha256:{package.sha256}"] = metadata
+    return Stage(
+        "org.osbuild.debootstrap",
+        {
+            "suite": definition.distribution.suite,
+            "architecture": definition.architecture.name,
+            "variant": _VARIANTS[variant],
+        },
+        inputs={"packages": files_input(references)},
+    )
+
+
+def _apt_source(source: Source, name: str) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "name": name,
+        "uris": list(source.uris),
+        "suites": list(source.suites),
+        "components": list(source.components),
+    }
+    if source.architectures:
+        result["architectures"] = list(source.architectures)
+    if source.signed_by.lstrip().startswith("-----BEGIN"):
+        result["key"] = source.signed_by
+    elif source.trusted and not source.signed_by:
+        result["trusted"] = True
+    else:
+        result["signed-by"] = source.signed_by or _DEBIAN_KEYRING
+    return result
+
+
+def _apt_config(definition: Definition) -> Iterable[Stage]:
+    debian = definition.customizations.debian
+    sources = []
+    taken: set[str] = set()
+    for source in (*definition.sources, *(one for one in debian.sources if one not in definition.sources)):
+        base = source.name or "-".join(source.suites[:1]) or "source"
+        base = "".join(char if char.isalnum() or char in "-_." else "-" for char in base).strip("/-.") or "source"
+        name, number = base, 2
+        while name in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken.add(name)
+        sources.append(_apt_source(source, name))
+    options: dict[str, Any] = {}
+    if sources:
+        options["sources"] = sources
+    if debian.pins:
+        options["pins"] = [
+            {"name": "image", "package": pin.package, "pin": pin.pin, "priority": pin.priority} for pin in debian.pins
+        ]
+    if options:
+        yield Stage("org.osbuild.apt.config", options)
+
+
+def _naming(definition: Definition) -> Iterable[Stage]:
+    wanted = definition.customizations
+    if name := hostname(definition):
+        yield Stage("org.osbuild.hostname", {"hostname": name})
+    if wanted.locale.languages:
+        yield Stage("org.osbuild.debian.locale", {"languages": locale_names(wanted.locale.languages)})
+    if wanted.locale.keyboard:
+        layout, variant = keyboard(wanted.locale.keyboard)
+        options = {"layout": layout}
+        if variant:
+            options["variant"] = variant
+        yield Stage("org.osbuild.debian.keyboard", options)
+    zone = wanted.timezone.timezone or ("UTC" if definition.image_type.bootable else None)
+    if zone:
+        yield Stage("org.osbuild.timezone", {"zone": zone})
+        if definition.distribution.timezone_file:
+            yield Stage("org.osbuild.debian.timezone", {"zone": zone})
+
+
+def _user(user: User) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    existing = user.name == "root"
+    if user.home or not existing:
+        result["home"] = user.home or f"/home/{user.name}"
+    if user.shell or not existing:
+        # useradd's own default is /bin/sh, which on Debian is no shell to sit in front of.
+        result["shell"] = user.shell or "/bin/bash"
+    if user.groups:
+        result["groups"] = list(dict.fromkeys("sudo" if name == "wheel" else name for name in user.groups))
+    for key in ("description", "password", "key", "uid", "gid", "expiredate"):
+        value = getattr(user, key)
+        if value is not None:
+            result[key] = value
+    if user.force_password_reset:
+        result["force_password_reset"] = True
+    return result
+
+
+def _accounts(definition: Definition) -> Iterable[Stage]:
+    wanted = definition.customizations
+    if wanted.groups:
+        groups = {one.name: {} if one.gid is None else {"gid": one.gid} for one in wanted.groups}
+        # A group that a package made already is what was asked for.
+        yield Stage("org.osbuild.groups", {"groups": groups, "force": True})
+    if wanted.users:
+        yield Stage("org.osbuild.users", {"users": {one.name: _user(one) for one in wanted.users}})
+
+
+def _owned(path: str, mode: int | None, user: str | int | None, group: str | int | None) -> dict[str, Any]:
+    result: dict[str, Any] = {"path": path}
+    if mode is not None:
+        result["mode"] = f"{mode:04o}"
+    if user is not None:
+        result["user"] = user
+    if group is not None:
+        result["group"] = group
+    return result
+
+
+def _files(definition: Definition, manifest: Manifest, layout: Layout | None) -> Iterable[Stage]:
+    """All files and directories in one stage; content travels as inline sources."""
+    wanted = definition.customizations
+    directories: list[dict[str, Any]] = []
+    if layout is not None:
+        mountpoints = sorted(one.mountpoint for one in layout.partitions if one.mountpoint not in ("", "/"))
+        # /tmp keeps the mode it has; a mount point that the packages lack is made.
+        directories += [
+            {"path": path, "ensure_parents": True, "mode": "1777" if path in ("/tmp", "/var/tmp") else "0755"}
+            for path in mountpoints
+        ]
+    for directory in wanted.directories:
+        item = _owned(directory.path, directory.mode, directory.user, directory.group)
+        if directory.ensure_parents:
+            item["ensure_parents"] = True
+        directories.append(item)
+    files: list[dict[str, Any]] = []
+    for own in system_files(definition):
+        item = {"path": own.path, "mode": own.mode, "ensure_parents": True}
+        files.append({**item, "source": manifest.add_inline(own.text.encode())})
+    for file in wanted.files:
+        item = _owned(file.path, file.mode, file.user, file.group)
+        files.append({**item, "ensure_parents": True, "source": manifest.add_inline(file.data)})
+    options: dict[str, Any] = {}
+    if directories:
+        options["directories"] = directories
+    if files:
+        options["files"] = files
+    if options:
+        inputs = {"files": files_input({item["source"]: {} for item in files})} if files else {}
+        yield Stage("org.osbuild.debian.files", options, inputs=inputs)
+
+
+def _services(definition: Definition) -> Iterable[Stage]:
+    services = definition.customizations.services
+    options: dict[str, Any] = {}
+    if enabled := enabled_units(definition):
+        options["enabled_services"] = enabled
+    if services.disabled:
+        options["disabled_services"] = [unit_name(name) for name in services.disabled]
+    if services.masked:
+        options["masked_services"] = [unit_name(name) for name in services.masked]
+    if options:
+        yield Stage("org.osbuild.systemd", options)
+
+
+def kernel_arguments(definition: Definition) -> str:
+    """Kernel arguments beside the root: screen and serial console, then the blueprint's."""
+    boot = definition.architecture.boot
+    consoles = ["console=tty0"]
+    if boot is not None:
+        consoles.append(f"console={boot.console}")
+    return " ".join([*consoles, *((definition.customizations.kernel.append or "").split())])
+
+
+def _fstab(layout: Layout) -> Stage:
+    entries: list[dict[str, Any]] = []
+    # Parents before what is mounted below them.
+    for one in sorted((one for one in layout.partitions if one.mountpoint), key=lambda one: one.mountpoint):
+        if one.filesystem == "vfat":
+            uuid, options, passno = f"{one.fs_id[:4]}-{one.fs_id[4:]}", "umask=0077", 0
+        elif one.mountpoint == "/":
+            uuid, options, passno = one.fs_id, "errors=remount-ro,x-systemd.growfs", 1
+        else:
+            uuid, options, passno = one.fs_id, "defaults", 2
+        entry = {"uuid": uuid, "path": one.mountpoint, "vfs_type": one.filesystem, "options": options}
+        entries.append({**entry, "freq": 0, "passno": passno})
+    return Stage("org.osbuild.fstab", {"filesystems": entries})
+
+
+def _grub(definition: Definition, layout: Layout) -> Stage:
+    boot = definition.architecture.boot
+    assert boot is not None
+    options: dict[str, Any] = {
+        "root-fs-uuid": layout.root.fs_id,
+        "kernel-opts": kernel_arguments(definition),
+        "platforms": list(boot.platforms),
+    }
+    if boot.bios:
+        options["serial"] = f"--unit=0 --speed={_SERIAL_SPEED}"
+    if layout.boot is not layout.root:
+        options["boot-fs-uuid"] = layout.boot.fs_id
+    return Stage("org.osbuild.debian.grub", options)
+
+
+def os_stages(
+    definition: Definition, manifest: Manifest, packages: Sequence[Package], layout: Layout | None
+) -> tuple[Stage, ...]:
+    """All stages of the system's tree; *layout* is None for an image without a disk."""
+    stages = [debootstrap(definition, packages, definition.customizations.debian.variant)]
+    stages += _apt_config(definition)
+    stages += _naming(definition)
+    stages += _accounts(definition)
+    # After the accounts, whose names may own files; before the services, whose units may be among the files.
+    stages += _files(definition, manifest, layout)
+    stages += _services(definition)
+    if definition.image_type.bootable:
+        stages.append(Stage("org.osbuild.machine-id", {"first-boot": "no"}))
+    if layout is not None:
+        stages.append(_fstab(layout))
+        stages.append(_grub(definition, layout))
+    return tuple(stages)

@@ -1,0 +1,27 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Manifests: osbuild's version 2 format as objects, written as canonical bytes.
+
+Knows the format and nothing of what is built with it.
+"""
+
+from __future__ import annotations
+
+from .inputs import Input, files_input, pipeline_file_input, tree_input
+from .model import Device, Manifest, Mount, Pipeline, Stage
+from .sources import CurlItem, InlineItem, sha256
+
+__all__ = [
+    "CurlItem",
+    "Device",
+    "InlineItem",
+    "Input",
+    "Manifest",
+    "Mount",
+    "Pipeline",
+    "Stage",
+    "files_input",
+    "pipeline_file_input",
+    "sha256",
+    "tree_input",
+]
