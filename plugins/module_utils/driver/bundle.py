@@ -15,6 +15,7 @@ import io
 import os
 import shutil
 import stat
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -151,6 +152,20 @@ def _unpack(archive: Path, destination: Path) -> None:
         os.chmod(directory, 0o755)
 
 
+def _compile(tree: Path) -> None:
+    """Compile what every run imports; without it each start of the engine would do so again."""
+    python = "/usr/bin/python3"
+    if os.access(python, os.X_OK):
+        # A file that cannot be compiled will say so itself when it is used.
+        subprocess.run(
+            [python, "-m", "compileall", "-q", "osbuild", "stages/forge"],
+            cwd=tree,
+            check=False,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+
 def _link(target: str, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
@@ -180,6 +195,7 @@ def install(archive: Path, version: str, expected: str, root: Path = ROOT) -> Pa
                 raise EngineError(
                     f"the engine archive has the digest {found}, not {expected}: it was damaged on its way"
                 )
+            _compile(work)
             work.rename(place)
         except (tarfile.TarError, gzip.BadGzipFile, EOFError) as exc:
             raise EngineError(f"the engine archive {archive} cannot be read: {exc}") from exc

@@ -100,7 +100,7 @@ def _embedded(libdir: Path | None) -> Engine | None:
         libdir=real,
         version=_embedded_version(real),
         digest=known,
-        environment={"PYTHONPATH": str(real), "PYTHONDONTWRITEBYTECODE": "1"},
+        environment={"PYTHONPATH": str(real)},
     )
 
 

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""Parameters that several modules share, as argument specs, and what they mean.
+
+The documentation lies in ``plugins/doc_fragments``; a test compares both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .blueprint import Blueprint, load
+from .errors import BlueprintError
+
+STORE = "/var/lib/debian-forge/store"
+JOBS = "/var/lib/debian-forge/jobs"
+
+IMAGE: dict[str, dict[str, Any]] = {
+    "blueprint": {"type": "raw"},
+    "distribution": {"type": "str"},
+    "architecture": {"type": "str"},
+    "image_type": {"type": "str"},
+    "sources": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str"},
+            "uris": {"type": "list", "elements": "str", "required": True},
+            "suites": {"type": "list", "elements": "str", "required": True},
+            "components": {"type": "list", "elements": "str"},
+            "signed_by": {"type": "str"},
+            "architectures": {"type": "list", "elements": "str"},
+            "trusted": {"type": "bool", "default": False},
+        },
+    },
+    "lock_file": {"type": "path"},
+    "update_lock": {"type": "bool", "default": False},
+}
+
+ENGINE: dict[str, dict[str, Any]] = {
+    "engine": {"type": "str", "choices": ["auto", "upstream", "embedded"], "default": "auto"},
+    "libdir": {"type": "path"},
+}
+
+JOBS_DIRECTORY: dict[str, dict[str, Any]] = {"jobs_directory": {"type": "path", "default": JOBS}}
+
+_TOML_LINE = re.compile(r"\s*(\[|[A-Za-z0-9_.\"'-]+\s*=)")
+
+
+def read_blueprint(value: object) -> Blueprint:
+    """The blueprint a task gave: a dictionary, the text of one (TOML or JSON), or the path of a file on this host.
+
+    :raises BlueprintError: it is none of these, or is no valid blueprint.
+    """
+    if isinstance(value, Mapping):
+        return load(value)
+    if not isinstance(value, str) or not value.strip():
+        raise BlueprintError(
+            f"blueprint is {type(value).__name__}; it must be a dictionary, the text of a blueprint, or a path"
+        )
+    if "\n" in value or value.lstrip().startswith("{") or _TOML_LINE.match(value):
+        return load(value)
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise BlueprintError(f"blueprint {value} is no file on this host")
+    return load(path)

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: BSD-2-Clause
+"""The plan: which packages, and which manifest."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..driver.record import manifest_id
+from ..errors import ImageError, ManifestError, PackageError
+from ..images import Definition, get_architecture, get_distribution, get_image_type, make_manifest, package_sets
+from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, host_sources, read_lock, resolve
+from .model import Inputs, Plan
+
+Resolver = Callable[[Request], Resolution]
+
+
+def _specs(sets: Mapping[str, Sequence[Package]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(sorted(package.spec for package in packages)) for name, packages in sets.items()}
+
+
+def _chosen(inputs: Inputs) -> tuple[str, list[str]]:
+    """The distribution's name as the user gave it, and warnings."""
+    wanted, written = inputs.distribution, inputs.blueprint.distro
+    if wanted is None and written is None:
+        raise ImageError("no distribution is given, neither by the task nor as 'distro' in the blueprint")
+    if wanted is None or written is None:
+        return str(wanted or written), []
+    if get_distribution(wanted).name != get_distribution(written).name:
+        return wanted, [f"the blueprint asks for {written}, but {wanted} is built as the task says"]
+    return wanted, []
+
+
+def _usable_lock(inputs: Inputs, request: Request) -> tuple[Lock | None, bool]:
+    """The lock file, if there is one, and whether it answers the question."""
+    if inputs.lock is None or not inputs.lock.exists():
+        return None, False
+    try:
+        lock = read_lock(inputs.lock)
+    except PackageError:
+        # Asked to make a new one: a damaged old one is no obstacle.
+        if inputs.update_lock:
+            return None, False
+        raise
+    return lock, lock.matches(request) and not inputs.update_lock
+
+
+def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
+    """Plan an image; nothing is written (a solve uses a temporary directory).
+
+    A lock file that answers the request is used as it stands and nothing is fetched; otherwise the packages are
+    solved from the sources, with signatures verified.
+
+    :param resolver: instead of ``packages.resolve``.
+    :raises ForgeError: of the room whose input is wrong, naming it.
+    """
+    name, warnings = _chosen(inputs)
+    distribution = get_distribution(name)
+    architecture = get_architecture(inputs.architecture or inputs.blueprint.architecture or platform.machine())
+    image_type = get_image_type(inputs.image_type)
+    own: tuple[Source, ...] = inputs.sources or host_sources(distribution, architecture.name)
+    debian = inputs.blueprint.customizations.debian
+    extra = tuple(source for source in debian.sources if source not in own)
+    definition = Definition(
+        blueprint=inputs.blueprint,
+        distribution=distribution,
+        architecture=architecture,
+        image_type=image_type,
+        sources=own,
+    )
+    request = Request(
+        distribution=distribution.name,
+        suite=distribution.suite,
+        architecture=architecture.name,
+        sources=own + extra,
+        sets=package_sets(definition),
+        pins=debian.pins,
+        foreign_architectures=debian.foreign_architectures,
+    )
+    lock, fits = _usable_lock(inputs, request)
+    if lock is not None and fits:
+        resolution = lock.resolution(request.sources)
+        lock_text = inputs.lock.read_text(encoding="utf-8") if inputs.lock else None
+    else:
+        resolution = (resolver or resolve)(request)
+        lock_text = dumps_lock(resolution, request)
+    manifest = make_manifest(definition, resolution)
+    document = manifest.to_dict()
+    pipelines = [pipeline["name"] for pipeline in document.get("pipelines", [])]
+    return Plan(
+        manifest=manifest.dumps(),
+        manifest_id=manifest_id(document),
+        exports=(image_type.export,),
+        filename=image_type.filename,
+        checkpoints=tuple(one for one in ("build",) if one in pipelines),
+        packages=_specs(resolution.sets),
+        lock_text=lock_text,
+        locked=fits,
+        previous=None if lock is None else _specs(lock.sets),
+        request={
+            "blueprint": inputs.blueprint.name,
+            "blueprint_version": inputs.blueprint.version,
+            "distribution": distribution.name,
+            "architecture": architecture.name,
+            "image_type": image_type.name,
+        },
+        warnings=(*inputs.blueprint.warnings, *warnings, *resolution.warnings),
+    )
+
+
+def raw_plan(source: str | Path | Mapping[str, Any], exports: Sequence[str] = ()) -> Plan:
+    """Plan for a manifest that is there already.
+
+    :param source: path of a file, the text of a manifest, or the manifest itself.
+    :param exports: pipelines to export; empty: the last one.
+    :raises ManifestError: it cannot be read, is no JSON object, or has no such pipelines.
+    """
+    if isinstance(source, Mapping):
+        document: Any = dict(source)
+    else:
+        text = str(source)
+        where = "the manifest"
+        if isinstance(source, Path) or not text.lstrip().startswith("{"):
+            where = text
+            try:
+                text = Path(source).read_text(encoding="utf-8")
+            except OSError as exc:
+                raise ManifestError(f"manifest {where} cannot be read: {exc.strerror}") from exc
+            except UnicodeDecodeError as exc:
+                raise ManifestError(f"manifest {where} is no UTF-8 text: {exc.reason} at byte {exc.start}") from exc
+        try:
+            document = json.loads(text)
+        except ValueError as exc:
+            raise ManifestError(f"{where} is no JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise ManifestError(f"the manifest is {type(document).__name__}; it must be a JSON object")
+    # Names are the engine's to check in detail (version 1 has none); here only what the choice of exports needs.
+    names = [one["name"] for one in document.get("pipelines") or [] if isinstance(one, Mapping) and "name" in one]
+    if not exports and not names:
+        raise ManifestError("the manifest has no named pipelines, so exports must say what to build")
+    missing = [name for name in exports if names and name not in names and not _is_id(name)]
+    if missing:
+        raise ManifestError(f"exports has {missing[0]!r}, but the manifest's pipelines are {', '.join(names)}")
+    return Plan(
+        manifest=(json.dumps(document, indent=1, sort_keys=False) + "\n").encode(),
+        manifest_id=manifest_id(document),
+        exports=tuple(exports) or (names[-1],),
+    )
+
+
+def _is_id(name: str) -> bool:
+    return len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
