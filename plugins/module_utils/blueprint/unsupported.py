@@ -21,8 +21,14 @@ NEVER: dict[str, tuple[str, str]] = {
     "customizations.rhsm": ("Red Hat subscriptions do not apply", "customizations.debian.sources"),
     "customizations.subscription": ("Red Hat subscriptions do not apply", "customizations.debian.sources"),
     "customizations.dnf": ("there is no dnf", "customizations.debian"),
-    "customizations.installer.kickstart": ("Debian's installer reads no kickstart file", "a preseed file"),
-    "customizations.installer.modules": ("Debian's installer has no Anaconda modules", "a preseed file"),
+    "customizations.installer.kickstart": (
+        "Debian's installer reads no kickstart file",
+        "customizations of a disk image",
+    ),
+    "customizations.installer.modules": (
+        "Debian's installer has no Anaconda modules",
+        "customizations of a disk image",
+    ),
     "customizations.installer.payload": ("Debian's installer installs no flatpaks", "customizations.files"),
 }
 
@@ -57,19 +63,26 @@ NOT_YET: dict[str, tuple[str, str]] = {
 }
 
 
+def empty(value: Any) -> bool:
+    """Nothing is asked for: absent, false, or a section whose fields are all empty."""
+    if isinstance(value, dict):
+        return all(empty(item) for item in value.values())
+    return value is None or value is False or value in ([], "")
+
+
 def refuse(content: dict[str, Any], path: str) -> None:
     """Raise BlueprintError for the first refused key of the table ``content`` at ``path``."""
     for key, value in content.items():
         where = f"{path}.{key}" if path else key
         # Clients that serialise a whole form send empty sections: nothing is asked for in them.
-        if value is None or value is False or value in ({}, [], ""):
+        if empty(value):
             continue
         if where == "customizations.partitioning_mode" and value == "raw":
             continue
         # The deepest known reason says most: installer.kickstart before installer.
         if isinstance(value, dict):
             for below in value:
-                if f"{where}.{below}" in NEVER and value[below] not in (None, {}, []):
+                if f"{where}.{below}" in NEVER and not empty(value[below]):
                     raise _never(f"{where}.{below}")
         if where in NEVER:
             raise _never(where)

@@ -45,6 +45,8 @@ def apt_conf(root: Path, request: Request, host: Path, proxy: str | None) -> str
         f"Dir::Etc::netrcparts {_quoted(str(host / 'etc/apt/auth.conf.d'))};",
         f"APT::Architecture {_quoted(request.architecture)};",
         "APT::Architectures { " + " ".join(f"{_quoted(arch)};" for arch in request.architectures) + " };",
+        # Of apt's two cache files only the one is read again here.
+        'Dir::Cache::srcpkgcache "";',
         'APT::Sandbox::User "root";',
         'APT::Install-Recommends "false";',
         'APT::Install-Suggests "false";',

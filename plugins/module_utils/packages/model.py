@@ -194,7 +194,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The answer to a :class:`Request`; each set sorted by name and architecture."""
+    """The answer to a :class:`Request`; releases sorted by suite and mirror, each set by name and architecture."""
 
     distribution: str
     suite: str

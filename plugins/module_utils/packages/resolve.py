@@ -121,7 +121,9 @@ def _resolution(request: Request, answer: dict[str, Any]) -> Resolution:
         distribution=request.distribution,
         suite=request.suite,
         architecture=request.architecture,
-        releases=tuple(Release(**item) for item in answer["releases"]),
+        releases=tuple(
+            sorted((Release(**item) for item in answer["releases"]), key=lambda item: (item.suite, item.uri))
+        ),
         sets={name: tuple(Package(**item) for item in packages) for name, packages in answer["sets"].items()},
         warnings=tuple(answer["warnings"]),
     )

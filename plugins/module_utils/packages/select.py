@@ -93,12 +93,13 @@ class Selector:
         return [package for package in self._virtual if not provided(package)]
 
     def provider(self, package: Any) -> Wanted:
-        """The provider apt would take for a dependency: native, highest priority; says so when there was a choice."""
+        """The best provider: native, Debian's own choice ("default-mta"), highest priority; says when others exist."""
         ranks = {"required": 0, "important": 1, "standard": 2, "optional": 3}
         offers = sorted(
             {
                 (
                     version.parent_pkg.architecture != package.architecture,
+                    not any(name.startswith("default-") for name, *_ in version.provides_list),
                     ranks.get(version.priority_str, 4),
                     version.parent_pkg.name,
                 ): version
@@ -108,7 +109,7 @@ class Selector:
         )
         chosen = offers[0][1].parent_pkg
         if len(offers) > 1:
-            others = ", ".join(key[2] for key, _ in offers[1:8])
+            others = ", ".join(key[3] for key, _ in offers[1:8])
             self.warnings.append(
                 f"{self.what}: '{package.name}' is a virtual package; {chosen.name} was taken (others: {others})"
             )

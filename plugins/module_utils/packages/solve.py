@@ -47,22 +47,26 @@ class Solver:
         for item in wanted:
             self._fix_version(item)
         resolver = self.apt_pkg.ProblemResolver(self.depcache)
-        # Marking all before following dependencies: a second provider of what is asked for is not pulled in.
+        # Outside of a group, apt sweeps its whole cache for unneeded packages after each mark.
+        with self.apt_pkg.ActionGroup(self.depcache):
+            self._mark(resolver, wanted)
+            for virtual in self.selector.virtuals():
+                item = self.selector.provider(virtual)
+                wanted.append(item)
+                self._mark(resolver, [item])
+        self._repair(resolver, wanted)
+        chosen = [package for package in self.cache.packages if self.depcache.marked_install(package)]
+        versions = [self.depcache.get_candidate_ver(package) for package in chosen]
+        return Solution(versions, {item.package.id for item in wanted}, self.selector.warnings)
+
+    def _mark(self, resolver: Any, wanted: list[Wanted]) -> None:
+        # All before their dependencies: a second provider of what is asked for is not pulled in.
         for item in wanted:
             resolver.clear(item.package)
             resolver.protect(item.package)
             self.depcache.mark_install(item.package, False, True)
         for item in wanted:
             self.depcache.mark_install(item.package, True, True)
-        for virtual in self.selector.virtuals():
-            item = self.selector.provider(virtual)
-            wanted.append(item)
-            resolver.protect(item.package)
-            self.depcache.mark_install(item.package, True, True)
-        self._repair(resolver, wanted)
-        chosen = [package for package in self.cache.packages if self.depcache.marked_install(package)]
-        versions = [self.depcache.get_candidate_ver(package) for package in chosen]
-        return Solution(versions, {item.package.id for item in wanted}, self.selector.warnings)
 
     def _variant(self) -> list[Wanted]:
         """Packages of the variant by flag and priority, as debootstrap chooses them."""

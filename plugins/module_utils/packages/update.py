@@ -30,8 +30,8 @@ class Place:
 
     @property
     def label(self) -> str:
-        name = f"{self.source.name}: " if self.source.name else ""
-        return f"{name}{self.uri} {self.suite}"
+        place = f"{self.uri} {self.suite}"
+        return f"{self.source.name} ({place})" if self.source.name else place
 
 
 class MidSync(PackageError):
@@ -183,8 +183,10 @@ def _reason(place: Place, text: str) -> tuple[type[PackageError], str]:
     if "is not valid yet" in flat:
         return PackageError, "the Release file is dated in the future; check this machine's clock"
     if "unexpected size" in flat or "Hash Sum mismatch" in flat or "Mirror sync" in flat:
+        index = re.search(rf"{re.escape(place.suite)}/(\S+ \S+ Packages)", flat)
         return MidSync, (
-            "an index does not match the signed Release file; the mirror is being synchronised, or the index was altered"
+            f"{f'the index {index[1]}' if index else 'an index'} does not match the signed Release file; the mirror is"
+            " being synchronised, or the index was altered"
         )
     if "is not signed" in flat or "no longer signed" in flat:
         return PackageError, "the Release file is not signed (only trusted: true for this source accepts that)"
