@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,3 +56,29 @@ def conformance() -> Path:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root (mounts, chroot, loop devices)")
+
+
+@dataclass(frozen=True)
+class HelloImage:
+    """What `make image` left."""
+
+    directory: Path
+    output: str
+
+
+def make_image(**variables: str) -> Any:
+    """Run `make image` with the given make variables; returns a tests.playbook.Run."""
+    from tests.playbook import Run
+
+    words = [f"{name}={value}" for name, value in variables.items()]
+    result = subprocess.run(["make", "--no-print-directory", "image", *words], cwd=REPO, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return Run(result.returncode, result.stdout)
+
+
+@pytest.fixture(scope="session")
+def hello_image() -> HelloImage:
+    """The image of examples/hello-debian.toml, built by `make image` as a user would, once for all tests."""
+    run = make_image()
+    assert run.returncode == 0, f"make image failed:\n{run.output[-6000:]}"
+    return HelloImage(REPO / "build" / "hello-debian", run.output)
