@@ -9,6 +9,7 @@ import os
 
 from . import host
 from .mixins import ImmutableID, json_digest, relative_below
+from .util.path import resolve_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class FileSystemMountService(MountService):
         import subprocess
 
         source = args["source"]
-        mountpoint: str = os.path.join(args["root"], args["target"].lstrip("/"))
+        # A link in what is mounted already must not lead to a directory of the host.
+        mountpoint: str = resolve_in(args["root"], args["target"])
         options = self.translate_options(args["options"])
         os.makedirs(mountpoint, exist_ok=True)
         self.mountpoint = mountpoint

@@ -31,9 +31,9 @@ def resolve_in(root: str | os.PathLike[str], path: str) -> str:
     """Return the path below `root` that `path` leads to when `root` is the root directory, without links in it.
 
     Absolute links start at `root` and ``..`` stops there, so that the result never lies outside. What does not exist is
-    kept as it is written. Raises OSError (ELOOP) for links that go in circles.
+    kept as it is written, and so is `root`. Raises OSError (ELOOP) for links that go in circles.
     """
-    base = os.path.realpath(root)
+    base = os.fspath(root)
     todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
     done: list[str] = []
     links = 0

@@ -32,6 +32,20 @@ def test_in_tree_compares_text_and_existence(tmp_path: Path) -> None:
     assert not path.in_tree(f"{tree}/../other", tree)
 
 
+def test_resolve_in_never_leaves_the_root(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    for name, target in (("abs", "/boot/x"), ("rel", "boot/../boot/x"), ("up", "../../../etc"), ("a", "b"), ("b", "a")):
+        (tmp_path / name).symlink_to(target)
+    root = str(tmp_path)
+    for name, expected in (
+        ("/", ""), ("", ""), ("/boot//x/", "/boot/x"), ("abs", "/boot/x"), ("rel", "/boot/x"), ("up/passwd", "/etc/passwd"),
+        ("../../boot", "/boot"), ("abs/../y", "/boot/y"), ("none/../y", "/y"),
+    ):  # fmt: skip
+        assert path.resolve_in(root, name).rstrip("/") == root + expected
+    with pytest.raises(OSError, match="symbolic links"):
+        path.resolve_in(root, "a")
+
+
 def test_ensure_glob_counts_matches(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).touch()
