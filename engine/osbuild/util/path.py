@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 
 TYPE_CHECKING = False
@@ -61,6 +60,8 @@ def ensure_glob(pathname: str, n: int | str = "", **kwargs: Any) -> list[str]:
 
     Raises ValueError if nothing matches or the number differs. Keywords go to glob.glob.
     """
+    import glob  # loads re; most who import this module only join paths
+
     matches = glob.glob(pathname, **kwargs)
     if not matches:
         raise ValueError(f"No matches for {pathname}")
