@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from .errors import StageError
 from .extract import Listing, extract_all, settle_directories
 from .order import essential, unpack_order
 from .pathfilter import Skip
-from .root import PACKAGES, RUNTIME, empty
+from .root import PACKAGES, RUNTIME, SCRATCH, empty
 
 
 @dataclass
@@ -92,6 +93,10 @@ def unpack(job: Job, method: str) -> None:
 
 def _start_over() -> None:
     """Empty the tree but for the mounts in it."""
+    for name in os.listdir("/run"):
+        path = f"/run/{name}"
+        if path not in (SCRATCH, "/run/lock"):
+            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
     for name in sorted(os.listdir("/")):
         if name in RUNTIME:
             continue

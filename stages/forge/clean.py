@@ -7,9 +7,9 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+from dataclasses import dataclass
 
 from .dpkgdb import write
-from .root import empty
 
 _REMOVED = (
     "/var/log/dpkg.log", "/var/log/alternatives.log", "/var/log/bootstrap.log", "/var/log/fontconfig.log",
@@ -27,19 +27,47 @@ _EMPTIED = ("/tmp", "/var/tmp")
 _PARTIAL = ("/var/lib/apt/lists/partial", "/var/cache/apt/archives/partial")
 
 
-def clean() -> None:
-    """Bring the entered tree into the state a first boot expects."""
-    for pattern in _REMOVED:
-        for path in glob.glob(pattern):
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
-    for name in _EMPTIED:
-        empty(name)
-    if os.path.isdir("/etc"):
+_MACHINE_ID = "/etc/machine-id"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What of all that was there before packages were changed: earlier stages may have put it there on purpose."""
+
+    paths: frozenset[str] = frozenset()
+    machine_id: bytes | None = b""
+
+    @classmethod
+    def of_tree(cls) -> Before:
+        """The state of the entered tree."""
+        try:
+            with open(_MACHINE_ID, "rb") as file:
+                machine_id: bytes | None = file.read()
+        except OSError:
+            machine_id = None
+        return cls(frozenset(_matches()), machine_id)
+
+
+def _matches() -> list[str]:
+    patterns = (*_REMOVED, *(f"{name}/{glob_}" for name in _EMPTIED for glob_ in ("*", ".*")))
+    return [path for pattern in patterns for path in glob.glob(pattern)]
+
+
+def clean(before: Before = Before()) -> None:
+    """Bring the entered tree into the state a first boot expects, leaving alone what was there before."""
+    for path in _matches():
+        if path in before.paths:
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    if before.machine_id is None:
+        if os.path.lexists(_MACHINE_ID):
+            os.unlink(_MACHINE_ID)
+    elif os.path.isdir("/etc"):
         # Empty, not absent: systemd then makes one at first boot without running all first-boot questions.
-        _replace("/etc/machine-id", b"", 0o644)
+        _replace(_MACHINE_ID, before.machine_id, 0o644)
 
 
 def apt_partial() -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,14 +58,3 @@ def plan(keyrings: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
             raise StageError(f"keyring {name} is given twice")
         files[path] = content
     return files
-
-
-def write(files: Mapping[str, bytes], root: str = "/") -> None:
-    """Write planned files below `root`, which must be the entered tree or one whose etc/apt holds no links outwards."""
-    for path, content in files.items():
-        full = os.path.join(root, path)
-        os.makedirs(os.path.dirname(full), mode=0o755, exist_ok=True)
-        fd = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        with open(fd, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), 0o644)

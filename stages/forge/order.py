@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .deb import Package
-from .stanza import relations
+from .relations import parse
 
 #: base-files owns the directories, base-passwd makes /etc/passwd: all others may rely on both.
 _FIRST = ("base-files", "base-passwd")
@@ -17,9 +17,9 @@ def _providers(packages: Sequence[Package]) -> dict[str, list[Package]]:
     found: dict[str, list[Package]] = {}
     for package in packages:
         found.setdefault(package.name, []).append(package)
-        for group in relations(package.control.get("Provides")):
-            for name in group:
-                found.setdefault(name, []).append(package)
+        for group in parse(package.control.get("Provides")):
+            for provided in group:
+                found.setdefault(provided.name, []).append(package)
     return found
 
 
@@ -37,8 +37,8 @@ def unpack_order(packages: Sequence[Package]) -> list[Package]:
         if id(package) in placed or id(package) in above:
             return
         if package.name not in rank:
-            for group in relations(package.control.get("Pre-Depends")):
-                for candidate in next((by_name[name] for name in group if name in by_name), [])[:1]:
+            for group in parse(package.control.get("Pre-Depends")):
+                for candidate in next((by_name[r.name] for r in group if r.name in by_name), [])[:1]:
                     place(candidate, above | {id(package)})
         placed[id(package)] = package
 
@@ -58,11 +58,39 @@ def closure(packages: Sequence[Package], names: Iterable[str]) -> list[Package]:
             continue
         found[id(package)] = package
         for field in ("Pre-Depends", "Depends"):
-            for group in relations(package.control.get(field)):
-                queue.extend(candidate for name in group for candidate in by_name.get(name, []))
+            for group in parse(package.control.get(field)):
+                queue.extend(candidate for relation in group for candidate in by_name.get(relation.name, []))
     return [package for package in packages if id(package) in found]
 
 
 def essential(packages: Sequence[Package]) -> list[Package]:
     """The essential packages, dpkg, and what these need: what every other package and dpkg itself rely on."""
     return closure(packages, ["dpkg", *(package.name for package in packages if package.essential)])
+
+
+def batches(packages: Sequence[Package]) -> list[tuple[list[Package], list[Package]]]:
+    """(unpack, then configure) steps for real dpkg: what a package pre-depends on is configured before it is unpacked.
+
+    The second list of the last step is empty: the end is a `dpkg --configure -a`.
+    """
+    steps: list[tuple[list[Package], list[Package]]] = []
+    batch: list[Package] = []
+    unpacked: set[int] = set()
+    configured: set[int] = set()
+    by_name = _providers(packages)
+    for package in unpack_order(packages):
+        names = [
+            relation.name for group in parse(package.control.get("Pre-Depends")) for relation in group
+            if any(id(other) not in configured for other in by_name.get(relation.name, []) if other is not package)
+        ]
+        if names:
+            first = [other for other in closure(packages, names) if other is not package and id(other) not in configured]
+            batch += [other for other in first if id(other) not in unpacked]
+            steps.append((batch, first))
+            unpacked |= {id(other) for other in first}
+            configured |= {id(other) for other in first}
+            batch = []
+        if id(package) not in unpacked:
+            batch.append(package)
+            unpacked.add(id(package))
+    return [*steps, (batch, [])]

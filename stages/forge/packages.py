@@ -62,18 +62,19 @@ def load(source: Mapping[str, Any]) -> list[Package]:
     return packages
 
 
-def check_set(packages: Sequence[Package], architecture: str) -> None:
+def check_set(packages: Sequence[Package], architecture: str, foreign: Sequence[str] = ()) -> None:
     """StageError for a package of another architecture, or for one package given twice."""
     seen: dict[str, Package] = {}
     for package in packages:
-        if package.architecture not in (architecture, "all"):
+        if package.architecture not in (architecture, "all", *foreign):
             raise StageError(
                 f"package {package.name} is built for {package.architecture}; "
-                f"allowed in this tree are {architecture} and all"
+                f"allowed in this tree are {', '.join((architecture, *foreign))} and all"
             )
-        if other := seen.get(package.name):
+        key = package.name if package.architecture in (architecture, "all") else package.qualified
+        if other := seen.get(key):
             raise StageError(
                 f"package {package.name} is given twice, as {other.version} and as {package.version}; "
                 "only one can be installed"
             )
-        seen[package.name] = package
+        seen[key] = package

@@ -23,7 +23,7 @@ from .errors import StageError
 PACKAGES = "/run/forge/packages"
 #: Scratch for this package's own use inside.
 SCRATCH = "/run/forge"
-#: Directories that are empty in a finished tree.
+#: Directories of the running system.
 RUNTIME = ("dev", "proc", "run", "sys")
 
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
@@ -84,8 +84,9 @@ def _kill_strays() -> None:
 def entered(tree: str, packages: str | None) -> Iterator[Root]:
     """Enter `tree` for the rest of this process's life; `packages`: directory that appears at PACKAGES, read-only.
 
-    On leaving the context what was mounted is gone and the runtime directories are empty, but the process stays
-    inside. Raises StageError when one of those directories is something else in the tree.
+    What packages and their scripts write to /dev and /run goes to the mounts there, so these directories stay as
+    they are. On leaving the context the mounts are gone, but the process stays inside. Raises StageError when one of
+    those directories is something else in the tree.
     """
     for name in RUNTIME:
         path = os.path.join(tree, name)
@@ -126,8 +127,6 @@ def entered(tree: str, packages: str | None) -> Iterator[Root]:
         _kill_strays()
         for path in reversed(mounted):
             mounts.umount(path)
-        for name in RUNTIME:
-            empty(f"/{name}")
 
 
 def empty(directory: str) -> None:

@@ -59,17 +59,3 @@ def parse_stanzas(text: str, label: str) -> Iterator[Stanza]:
             fields.append((match[1], match[2]))
     if fields:
         yield Stanza(fields)
-
-
-def relations(value: str) -> list[list[str]]:
-    """A relation field as groups of alternatives, names only (no version, architecture or profile).
-
-    "a (>= 1), b:any | c" gives [["a"], ["b", "c"]]. Source: deb-control(5), Depends.
-    """
-    groups = []
-    for group in value.replace("\n", " ").split(","):
-        names = [re.split(r"[\s:(\[<]", alternative.strip(), maxsplit=1)[0] for alternative in group.split("|")]
-        names = [name for name in names if name]
-        if names:
-            groups.append(names)
-    return groups

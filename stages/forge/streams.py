@@ -104,7 +104,8 @@ def _zstd(chunks: Iterator[bytes], outside: int | None) -> Iterator[bytes]:
 
     try:
         process = subprocess.Popen(
-            ["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, preexec_fn=leave
+            ["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            preexec_fn=leave,  # noqa: PLW1509 - no stage has threads
         )
     except FileNotFoundError:
         raise StageError("a package is compressed with zstd, and the build root has no `zstd` program") from None
