@@ -175,6 +175,7 @@ def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:
 
 def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Manifest) -> int:
     """Download, build, export, and report."""
+    from . import code
     from .devfs import remove_dead
     from .objectstore import ObjectStore
     from .util import linux
@@ -188,6 +189,7 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
     with ObjectStore(args.cache) as store:
         if args.cache_max_size is not None:
             store.maximum_size = args.cache_max_size
+        store.code = code.digests(manifest)
         pipelines = manifest.depsolve(store, exports)
         monitor = make_monitor(args, len(manifest.sources) + len(pipelines))
         monitor.log(f"starting {args.manifest_path}", origin="osbuild.main_cli")

@@ -22,6 +22,8 @@ from .util.path import clamp_mtime
 if TYPE_CHECKING:
     from .objectstore import ObjectStore
 
+CODE_ATTRIBUTE = "user.debian_forge.code"
+
 
 class ObjectMetadata:
     """JSON documents by key, one file each, in `base` or its sub-directory `folder`."""
@@ -165,6 +167,27 @@ class Object:
         with self.meta.read("info") as f:
             created: int = json.load(f)["created"]
         return created
+
+    @property
+    def code(self) -> str | None:
+        """What is known of the code that made the object (`osbuild.code`), None where nothing is.
+
+        It is an extended attribute, because what other engines do not know must not be in their way; on a file system that
+        has none nothing is known.
+        """
+        try:
+            return os.getxattr(os.path.join(self.path, "meta", "info.json"), CODE_ATTRIBUTE).decode("ascii", "replace")
+        except OSError:
+            return None
+
+    @code.setter
+    def code(self, digest: str | None) -> None:
+        path = os.path.join(self.path, "meta", "info.json")
+        with contextlib.suppress(OSError):
+            if digest is not None:
+                os.setxattr(path, CODE_ATTRIBUTE, digest.encode("ascii"))
+            else:
+                os.removexattr(path, CODE_ATTRIBUTE)
 
     def __fspath__(self) -> str:
         return self.tree

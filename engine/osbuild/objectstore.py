@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 
 from .object import HostTree, Object
@@ -32,6 +32,9 @@ class ObjectStore:
         self.cache = FsCache("osbuild", store, read_only=read_only)
         self.store = self.cache.path
         self.read_only = read_only
+        # By id, a digest of the code that makes the object (`osbuild.code`); one that other code made is not found.
+        self.code: Mapping[str, str] = {}
+        self._outdated: set[str] = set()
         self._objects: list[Object] = []
         self._floating: dict[str, Object] = {}
         self._cached: dict[str, Object] = {}
@@ -150,6 +153,10 @@ class ObjectStore:
             if obj is None:
                 loaded.release()
                 return None
+            if obj.code not in (None, self.code.get(object_id, obj.code)):
+                self._outdated.add(object_id)
+                loaded.release()
+                return None
             self._keep_cached(obj)
         return obj
 
@@ -196,6 +203,10 @@ class ObjectStore:
         object cannot be changed any more. An earlier state is copied. OSError if the copy fails.
         """
         obj.clamp_mtime()
+        obj.code = self.code.get(object_id)
+        if object_id in self._outdated:
+            self._outdated.remove(object_id)
+            self.cache.remove(object_id)
         if obj.id == object_id and obj.mode is Object.Mode.WRITE:
             loaded = self.cache.store_entry(obj.entry, object_id)
             if loaded is not None:

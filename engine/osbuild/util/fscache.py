@@ -409,6 +409,18 @@ class FsCache:
             finally:
                 lock.release()
 
+    def remove(self, name: str) -> bool:
+        """Remove the entry `name`; False if there is none, or if somebody is using it."""
+        entry = os.path.join(self.objects, name)
+        lock = EntryLock.acquire(entry, write=True)
+        if lock is None:
+            return False
+        try:
+            self._remove_entry(entry)
+        finally:
+            lock.release()
+        return True
+
     def _remove_entry(self, entry: str) -> int:
         """Remove an entry that is write-locked; returns the bytes that are counted less."""
         size = 0
