@@ -9,11 +9,14 @@ all other submodules, and the three classes named in `__all__`, are imported whe
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from . import api
 
+# Not from typing: loading that takes longer than loading the rest.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .pipeline import Manifest, Pipeline, Stage
 
 __version__ = "191"
