@@ -78,7 +78,8 @@ class TestStage:
         assert set(meta) <= META_KEYS
         assert meta["summary"]
         assert meta["description"]
-        assert all(isinstance(line, str) and line for line in meta["description"])
+        assert all(isinstance(line, str) for line in meta["description"])
+        assert " ".join(meta["description"]).strip()
         assert "schema" in meta or "schema_2" in meta
         for path, schema in properties([meta.get("schema"), meta.get("schema_2")]):
             if "$ref" not in schema:

@@ -108,6 +108,30 @@ class TestFstab:
             "PARTLABEL=x\t/x\tnone\tdefaults\t0\t0",
         ]
 
+    @pytest.mark.skipif(not shutil.which("ostree"), reason="needs ostree")
+    @pytest.mark.parametrize("chosen", [{"default": True}, {"osname": "debian", "ref": "debian/13"}])
+    def test_writes_into_a_deployment(self, load, tree, chosen) -> None:
+        repo = f"--repo={tree}/ostree/repo"
+        (tree / "ostree").mkdir()
+        (tree / "content").mkdir()
+        subprocess.run(["ostree", "init", repo, "--mode=bare-user-only"], check=True)
+        command = ["ostree", "commit", repo, "--branch=debian/13", f"{tree}/content"]
+        commit = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        etc = tree / "ostree/deploy/debian/deploy" / f"{commit}.0" / "etc"
+        etc.mkdir(parents=True)
+        options = {"filesystems": [{"uuid": "u", "path": "/"}], "ostree": {"deployment": chosen}}
+        load("fstab").main(str(tree), options)
+        assert (etc / "fstab").read_text() == "UUID=u\t/\tnone\tdefaults\t0\t0\n"
+
+    @pytest.mark.skipif(not shutil.which("ostree"), reason="needs ostree")
+    def test_a_missing_deployment_is_an_error(self, load, tree) -> None:
+        for chosen, message in (
+            ({"osname": "a", "ref": "b"}, "opening repo"),
+            ({"default": True}, "not find deployment"),
+        ):
+            with pytest.raises((RuntimeError, ValueError), match=message):
+                load("fstab").main(str(tree), {"filesystems": [], "ostree": {"deployment": chosen}})
+
     def test_a_tree_without_etc_fails(self, load, tree) -> None:
         with pytest.raises(FileNotFoundError):
             load("fstab").main(str(tree), {"filesystems": []})
