@@ -67,7 +67,7 @@ class Engine:
     :param kind: ``upstream`` or ``embedded``.
     :param program: argv of the program, without options.
     :param libdir: library directory; real path, so that a running build keeps its tree when another is installed.
-    :param digest: the bundle's digest (hex), None for a tree without one (a checkout).
+    :param digest: the bundle's digest (hex), None where upstream's engine has a tree without one.
     :param environment: what must be set for the program, beside `passed_environment`.
     """
 
@@ -94,6 +94,9 @@ def _embedded(libdir: Path | None) -> Engine | None:
     # The digest lies beside <version>, which is a link: read it before the path is resolved.
     known = bundle.installed_digest(place)
     real = place.resolve()
+    if known is None:
+        # A checkout: its stages may change between two builds, which has to show.
+        known = bundle.digest(real)
     return Engine(
         kind="embedded",
         program=(system_python(), "-m", "osbuild"),

@@ -178,9 +178,8 @@ class Follower:
         result = record.result or {}
         success = bool(result.get("success", True))
         if "results" in result or "source" in record.message:
-            return Step(
-                "source-done", str(result.get("name") or self.stage), "", record.done, record.total, None, success
-            )
+            name = self.stage or str(result.get("name")).removeprefix("source ")
+            return Step("source-done", name, "", record.done + 1, record.total, None, success)
         name = str(result.get("name") or record.stage or self.stage)
         seconds = float(record.duration or 0.0)
         pipeline = record.pipeline or self.pipeline

@@ -101,7 +101,7 @@ def test_an_engine_that_is_killed_is_a_failure_that_says_where(make_job: MakeJob
 def test_a_running_build_is_joined_and_not_started_twice(make_job: MakeJob, root: Path, tmp_path: Path) -> None:
     job = make_job({"sleep": 1.5, "write": {"x": "y"}})
     assert control.start(job, root)[1] is True
-    until(lambda: (tmp_path / "store/starts").exists())
+    until((tmp_path / "store/starts").exists)
     assert control.start(job, root)[1] is False
     assert control.wait("b1", 0.1, root=root).state == "done"
     assert len((tmp_path / "store/starts").read_text().split()) == 1

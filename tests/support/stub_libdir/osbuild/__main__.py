@@ -97,8 +97,8 @@ def main():
     parser.add_argument("--version", action="version", version="osbuild 191")
     parser.add_argument("manifest")
     args = parser.parse_args()
-    text = sys.stdin.read() if args.manifest == "-" else open(args.manifest).read()
-    manifest = json.loads(text)
+    with sys.stdin if args.manifest == "-" else open(args.manifest) as stream:
+        manifest = json.load(stream)
     errors = []
     for number, pipeline in enumerate(manifest.get("pipelines", [])):
         base = None
@@ -145,8 +145,8 @@ def build(args, manifest):
             "output": source.get("fail", ""),
             "results": [],
         }
-        monitor.done += 1
         monitor.send(f"Finished module source {kind}", result=result)
+        monitor.done += 1
         if not good:
             details = {"source": {"type": kind, "output": source["fail"]}}
             error = {"type": "org.osbuild.error.source", "details": details}
