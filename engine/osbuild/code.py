@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Packages in the directory of the stages that stages share: a program that names one is made of it, too.
 SHARED_PACKAGES = ("forge",)
 
+# Digits of a digest: enough to tell versions of the same programs apart, short enough to be kept beside each tree.
+DIGEST_LENGTH = 32
+
 
 class _Codes:
     def __init__(self, manifest: Manifest) -> None:
@@ -64,7 +67,7 @@ class _Codes:
         digest.update(self.program(stage.info.path))
         for dependency in stage.dependencies:
             digest.update(self.of_pipeline(dependency).encode())
-        return digest.hexdigest()
+        return digest.hexdigest()[:DIGEST_LENGTH]
 
     def of_pipeline(self, pipeline_id: str | None) -> str:
         # Whatever a pipeline needs comes before it in a manifest, or is itself, which has nothing to add.

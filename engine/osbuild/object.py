@@ -22,7 +22,8 @@ from .util.path import clamp_mtime
 if TYPE_CHECKING:
     from .objectstore import ObjectStore
 
-CODE_ATTRIBUTE = "user.debian_forge.code"
+# Name and value are short, so that ext4 has room for both in the inode: a block of its own would count for the size limit.
+CODE_ATTRIBUTE = "user.forge"
 
 
 class ObjectMetadata:
