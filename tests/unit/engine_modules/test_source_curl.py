@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from osbuild import host
-from osbuild.util import jsoncomm
+from osbuild.util import download, jsoncomm
 
 if TYPE_CHECKING:
     from .conftest import Handler, Server
@@ -195,7 +195,7 @@ def test_refusal_is_not_tried_again(curl: Any, server: Server, status: int) -> N
 
 
 def test_refused_connection_is_named(curl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[type(curl).__module__], "MAX_DELAY", 0.01)
+    monkeypatch.setattr(download, "MAX_DELAY", 0.01)
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{sock.getsockname()[1]}/x"
@@ -212,9 +212,7 @@ def test_closed_kept_connection_costs_no_attempt(curl: Any, server: Server) -> N
     server.add("/a", b"a")
     first = f"sha256:{hashlib.sha256(b'a').hexdigest()}"
     server.answers["/a"] = [reply_and_close]
-    monkey = sys.modules[type(curl).__module__]
     fetch_ok(curl, {first: server.url("/a"), sums[0]: server.url("/b"), sums[1]: server.url("/c")})
-    assert monkey.MAX_ATTEMPTS == 10
     assert sorted(server.requests) == ["/a", "/b", "/c"]
 
 
@@ -450,7 +448,7 @@ def test_import_and_a_full_cache_load_no_http(tmp_path: Path, load_program: Call
         "s = m.CurlSource.from_args(['--service-fd', str(socket.socketpair()[0].detach())])\n"
         f"s.setup({{'cache': {str(tmp_path)!r}, 'options': {{}}}}); c = 'sha256:' + '0' * 64\n"
         "open(s.cache + '/' + c, 'w').close(); assert s.fetch_all({c: 'http://example.com'})['success']\n"
-        "print(*(name for name in ('http.client', 'ssl', 'asyncio', 'jsonschema', 'email') if name in sys.modules))"
+        "print(*({'http.client', 'ssl', 'asyncio', 'jsonschema', 'email', 'hashlib', 'inspect'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-Bc", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
