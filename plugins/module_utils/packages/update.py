@@ -190,11 +190,13 @@ def _reason(place: Place, text: str) -> tuple[type[PackageError], str]:
         )
     if "is not signed" in flat or "no longer signed" in flat:
         return PackageError, "the Release file is not signed (only trusted: true for this source accepts that)"
-    if "does not have a Release file" in flat or "no longer has a Release file" in flat:
+    if re.search(r"Release: .*(?:No such file|\b404\b)|does not have a Release|no longer has a Release", flat):
         return PackageError, "there is no Release file; check the URI and the suite name"
     status = re.search(r"\b(4\d\d|5\d\d) {1,2}([A-Z][A-Za-z ]+)", flat)
     if status:
-        return PackageError, f"the server answers {status[1]} {status[2].strip()}"
+        file = re.search(rf"{re.escape(place.suite)}(/?\S* (?:\S+ )?(?:Packages|(?:In)?Release)):", flat)
+        of = f" for {file[1].strip(' /')}" if file else ""
+        return PackageError, f"the server answers {status[1]} {status[2].strip()}{of}"
     tail = flat.split(": ", 1)[-1]
     return PackageError, f"could not be fetched: {tail}"
 
