@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Where Debian puts the firmware (packages ovmf and seabios); the 2 MiB variant is not in newer releases.
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
@@ -111,7 +112,8 @@ class Console:
         self.send(password)
         # The shell's start-up may still flush the line's input, so wait for its prompt.
         self.expect(r"[$#] $", 120)
-        self.send("stty -echo cols 1000 rows 1000; export TERM=dumb PAGER=cat SYSTEMD_COLORS=0 LC_MESSAGES=C PS1=; unset PROMPT_COMMAND")
+        self.send("stty -echo cols 1000 rows 1000")
+        self.send("export TERM=dumb PAGER=cat SYSTEMD_COLORS=0 LC_MESSAGES=C PS1=; unset PROMPT_COMMAND")
         self.run("true")
 
     def become_root(self, password: str) -> None:
@@ -128,9 +130,11 @@ class Console:
         """Run a shell command on the machine and return what came of it."""
         self._commands += 1
         number = self._commands
-        # The markers are put together by printf, so an echo of the command line cannot be taken for them.
+        # The markers are put together by printf, so an echo of the command line cannot be taken for them. The pipe
+        # keeps programs from colours and pagers, which they use on a terminal.
         self.send(
-            f"printf '%s-%d\\n' begin {number}; {{ {command}; }} 2>&1 </dev/null; printf '\\n%s-%d=%d\\n' end {number} $?"
+            f"printf '%s-%d\\n' begin {number}; {{ {command}; }} 2>&1 </dev/null | cat; "
+            f"printf '\\n%s-%d=%d\\n' end {number} ${{PIPESTATUS[0]}}"
         )
         self.expect(rf"begin-{number}\n", timeout)
         match = self.expect(rf"(?s)\A(.*?)\n?end-{number}=(\d+)\n", timeout)
@@ -141,10 +145,10 @@ class Console:
         self._log.close()
 
 
-def image_format(image: Path) -> str:
-    """The format of a disk image as qemu-img(1) finds it."""
+def image_info(image: Path) -> dict[str, Any]:
+    """What qemu-img(1) says of a disk image."""
     text = subprocess.run(["qemu-img", "info", "--output=json", str(image)], check=True, capture_output=True).stdout
-    return str(json.loads(text)["format"])
+    return dict(json.loads(text))
 
 
 def missing_tools() -> str:
@@ -156,25 +160,30 @@ def missing_tools() -> str:
 
 @contextlib.contextmanager
 def boot(
-    image: Path, firmware: str, scratch: Path, *, grow: int = 0, memory: int = 2048, cpus: int = 2
+    image: Path,
+    firmware: str,
+    scratch: Path,
+    *,
+    grow: int = 0,
+    memory: int = 2048,
+    cpus: int = 2,
+    log: Path | None = None,
 ) -> Iterator[Console]:
     """Boot *image* under ``uefi`` (OVMF) or ``bios`` (SeaBIOS) and hand out its console.
 
-    :param scratch: a directory for the overlay, the firmware's variables and the log ``console.log``.
+    :param scratch: a directory for the overlay and the firmware's variables.
     :param grow: bytes by which the machine's disk is bigger than the image.
     :param memory: MiB.
+    :param log: where everything the console says is kept; default: ``console.log`` in *scratch*.
     """
+    log = log or scratch / "console.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
     overlay = scratch / "disk.qcow2"
     image = image.resolve()
-    backing = image_format(image)
-    size = json.loads(
-        subprocess.run(["qemu-img", "info", "--output=json", str(image)], check=True, capture_output=True).stdout
-    )["virtual-size"]
-    subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", backing, str(overlay), str(size + grow)],
-        check=True,
-    )
+    found = image_info(image)
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", found["format"], str(overlay)]
+    subprocess.run([*create, str(found["virtual-size"] + grow)], check=True)
     command = [
         QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
@@ -193,7 +202,7 @@ def boot(
         raise ValueError(f"firmware: {firmware!r} is none of {', '.join(FIRMWARE)}")
     (scratch / "command").write_text(shlex.join(command) + "\n")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    console = Console(process, scratch / "console.log")
+    console = Console(process, log)
     try:
         yield console
     finally:
