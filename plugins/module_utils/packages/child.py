@@ -109,14 +109,15 @@ def start(what: str, function: Callable[[], Any]) -> Child:
         os.close(reader)
         _isolate(log.fileno())
         payload = json.dumps(_call(function)).encode()
-        with os.fdopen(writer, "wb") as stream:
-            stream.write(payload)
+        with os.fdopen(writer, "wb") as answer:
+            answer.write(payload)
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(BaseException):
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
         os._exit(code)
 
 

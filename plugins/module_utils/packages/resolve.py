@@ -42,9 +42,9 @@ def resolve(
     """
     check(request)
     hostapt.import_check()
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
     try:
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix="forge-apt-", dir=scratch)).resolve()
     except OSError as error:
         raise PackageError(f"no scratch directory for apt: {error}") from None

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ansible_collections.debian_forge.osbuild.plugins.module_utils import packages
 
 

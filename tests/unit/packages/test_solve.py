@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import PackageError
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import PackageSet, Pin, Resolution
 

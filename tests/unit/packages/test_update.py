@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import PackageError
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import Source
 
