@@ -74,6 +74,8 @@ options:
       - Path of the lock file on the target. It pins each package to a version and a checksum.
       - A lock file that answers what is asked is used as it stands, and no package index is fetched. Otherwise, or with
         O(update_lock=true), packages are resolved anew and the file is written.
+      - M(debian_forge.osbuild.build) takes C(lock.json) in its output directory when nothing is given,
+        M(debian_forge.osbuild.manifest) does without.
     type: path
   update_lock:
     description: Resolve the packages anew although the lock file answers what is asked.

@@ -67,3 +67,20 @@ def read_blueprint(value: object) -> Blueprint:
     if not path.is_file():
         raise BlueprintError(f"blueprint {value} is no file on this host")
     return load(path)
+
+
+def invocation(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as a result may repeat them: what is long, or may hold passwords, is only mentioned."""
+    shown = dict(params)
+    for name in ("blueprint", "manifest"):
+        value = shown.get(name)
+        if isinstance(value, Mapping):
+            shown[name] = "(a dictionary)"
+        elif isinstance(value, str) and ("\n" in value or len(value) > 300 or value.lstrip().startswith("{")):
+            shown[name] = f"(a text of {len(value)} characters)"
+    return {"module_args": shown}
+
+
+def file_mode(manifest: bytes) -> int:
+    """Permissions for a manifest: one that holds password hashes is for its owner only."""
+    return 0o600 if b'"password"' in manifest else 0o644

@@ -494,7 +494,8 @@ class Build:
         descriptor, name = tempfile.mkstemp(dir=self.module.tmpdir)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        self.module.atomic_move(name, str(self.lock_file))
+        os.chmod(name, 0o644)
+        self.module.atomic_move(name, str(self.lock_file), keep_dest_attrs=False)
 
     def inspect(self, engine: engines.Engine | None, made: plan.Plan) -> tuple[engines.Pipeline, ...]:
         """Have the engine check the manifest and compute the ids."""
@@ -536,6 +537,7 @@ class Build:
             store_max_size=params["store_max_size"],
             extra={} if made.lock_text is None else {lock_name: made.lock_text.encode()},
             timeout=float(params["timeout"]) or None,
+            manifest_mode=arguments.file_mode(made.manifest),
             lease_seconds=None if detach else float(params["lease_seconds"]),
         )
         status, started = control.start(job, self.root)
@@ -603,17 +605,23 @@ def main() -> None:
         required_by={"blueprint": "image_type"},
         mutually_exclusive=[["blueprint", "manifest"]],
         supports_check_mode=True,
+        # Nothing of the parameters goes to syslog: a blueprint may hold passwords.
+        no_log=True,
     )
+    invocation = arguments.invocation(module.params)
     if module.params["blueprint"] is not None:
         use_system_python()
     try:
         result = cancel(module) if module.params["state"] == "cancelled" else Build(module).execute()
     except ForgeError as exc:
-        module.fail_json(msg=str(exc), **exc.result)
+        module.fail_json(msg=str(exc), invocation=invocation, **exc.result)
     except OSError as exc:
         full = "the disk is full: " if exc.errno == 28 else ""
-        module.fail_json(msg=f"{full}{exc.strerror or exc}: {exc.filename or module.params['output_directory']}")
-    module.exit_json(**result)
+        module.fail_json(
+            msg=f"{full}{exc.strerror or exc}: {exc.filename or module.params['output_directory']}",
+            invocation=invocation,
+        )
+    module.exit_json(invocation=invocation, **result)
 
 
 if __name__ == "__main__":

@@ -144,12 +144,13 @@ def same(path: Path, content: bytes) -> bool:
         return False
 
 
-def replace(module: AnsibleModule, path: Path, content: bytes) -> None:
+def replace(module: AnsibleModule, path: Path, content: bytes, mode: int) -> None:
     """Write a file so that it is never seen half-written."""
     descriptor, name = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
-    module.atomic_move(name, str(path))
+    os.chmod(name, mode)
+    module.atomic_move(name, str(path), keep_dest_attrs=False)
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -178,7 +179,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     other = [path for path, content in wanted.items() if not same(path, content)]
     if not module.check_mode:
         for path in other:
-            replace(module, path, wanted[path])
+            replace(module, path, wanted[path], arguments.file_mode(made.manifest) if path == dest else 0o644)
     changes = plan.compare(made.previous, made.packages, native=made.request["architecture"])
     verb = ("would write" if module.check_mode else "wrote") if other else "nothing to change in"
     about = ", ".join(str(made.request[key]) for key in ("distribution", "architecture", "image_type"))
@@ -208,15 +209,18 @@ def main() -> None:
         required_together=[["blueprint", "image_type"]],
         required_one_of=[["blueprint"]],
         supports_check_mode=True,
+        # Nothing of the parameters goes to syslog: a blueprint may hold passwords.
+        no_log=True,
     )
+    invocation = arguments.invocation(module.params)
     use_system_python()
     try:
         result = run(module)
     except ForgeError as exc:
-        module.fail_json(msg=str(exc), **exc.result)
+        module.fail_json(msg=str(exc), invocation=invocation, **exc.result)
     except OSError as exc:
-        module.fail_json(msg=f"{exc.strerror or exc}: {exc.filename or module.params['dest']}")
-    module.exit_json(**result)
+        module.fail_json(msg=f"{exc.strerror or exc}: {exc.filename or module.params['dest']}", invocation=invocation)
+    module.exit_json(invocation=invocation, **result)
 
 
 if __name__ == "__main__":

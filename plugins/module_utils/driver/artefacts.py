@@ -154,7 +154,8 @@ def publish(staging: Path, destination: Path, exports: Sequence[str], flatten: b
         place.mkdir(parents=True, exist_ok=True)
         copy = place / f".{staging.name.strip('.')}.{number}"
         shutil.copyfile(source, copy)
-        copy.chmod(0o644)
+        # A report that only its owner may read (it holds password hashes) stays so.
+        copy.chmod(0o600 if source.stat().st_mode & 0o077 == 0 else 0o644)
         _sync(copy)
         prepared[name] = copy
     for path, _ in pairs:

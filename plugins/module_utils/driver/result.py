@@ -18,6 +18,7 @@ TAIL_LINES = 40
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|ENOSPC", re.IGNORECASE)
 # The last line of a stage's output is often the interpreter's or the tool's farewell; what went wrong stands above it.
 _NOISE = re.compile(r"^(Traceback \(most recent call last\):|\s+File \"|\s*\^+\s*$|\s*~+\^*~*\s*$|---+|===+)")
+_TOOL_FAILED = re.compile(r"CalledProcessError: Command ")
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,19 @@ def tail(text: str, lines: int = TAIL_LINES, width: int = 300) -> tuple[str, ...
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """The line that most likely says what went wrong: the last one that is no decoration."""
-    for line in reversed(lines):
-        if line.strip() and not _NOISE.match(line):
-            return line.strip()
-    return ""
+    """The line that most likely says what went wrong: the last one that is no decoration.
+
+    A stage that ran a tool ends with its own traceback, but the tool said before it what was the matter.
+    """
+    spoken = [line.strip() for line in lines if line.strip() and not _NOISE.match(line)]
+    if not spoken:
+        return ""
+    if _TOOL_FAILED.search(spoken[-1]):
+        starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+        before = [line.strip() for line in lines[: starts[0] if starts else 0] if line.strip()]
+        if before:
+            return before[-1]
+    return spoken[-1]
 
 
 def _reason(output: str, error: Any) -> str:

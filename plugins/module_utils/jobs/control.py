@@ -35,6 +35,7 @@ class Job:
     :param flatten: files of an export lie directly in the output directory.
     :param extra: name at the destination (or absolute path) -> bytes; the log is delivered as ``build.log``.
     :param record: the part of the build record that is known (``driver.record.template``).
+    :param manifest_mode: permissions of the manifest, in the job folder and at the destination.
     :param timeout: wall-clock seconds for the build, None for no limit.
     :param lease_seconds: how long the build goes on when nobody asks for it, None for ever.
     """
@@ -52,6 +53,7 @@ class Job:
     extra: Mapping[str, bytes] = field(default_factory=dict)
     timeout: float | None = None
     lease_seconds: float | None = None
+    manifest_mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ def _known(build_id: str, root: Path) -> Status:
 
 def _write(job: Job, folder: JobFolder) -> None:
     folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder.path / "manifest.json").write_bytes(job.manifest)
+    manifest = folder.path / "manifest.json"
+    manifest.write_bytes(job.manifest)
+    manifest.chmod(job.manifest_mode)
     (folder.path / "supervisor.pyz").write_bytes(supervisor_archive())
     (folder.path / "supervisor.log").write_bytes(b"")
     extra = {"manifest.json": "manifest.json", "build.log": "log"}

@@ -56,6 +56,12 @@ def error(output: str, exception: object = None) -> str:
         ("x\n", {"type": "OSError", "value": "bad disk"}, "stage org.osbuild.x failed: OSError: bad disk"),
         ("", None, "stage org.osbuild.x failed without a word"),
         (
+            "Failed to enable unit: no such unit\nTraceback (most recent call last):\n  File \"x\", line 1, in y\n"
+            "    run()\nsubprocess.CalledProcessError: Command '['systemctl']' returned non-zero exit status 1.\n",
+            None,
+            "stage org.osbuild.x failed: Failed to enable unit: no such unit",
+        ),
+        (
             "cp: error writing 'a': No space left on device\ngiving up\n",
             None,
             "the disk is full: stage org.osbuild.x failed: giving up",
