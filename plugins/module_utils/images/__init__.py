@@ -8,7 +8,7 @@ Runs nothing and reads no files: data in, data out.
 from __future__ import annotations
 
 from .architectures import ARCHITECTURES, Architecture, get_architecture
-from .build import make_manifest
+from .build import make_manifest, warnings
 from .definition import Definition
 from .distributions import DISTRIBUTIONS, Distribution, get_distribution
 from .imagetypes import IMAGE_TYPES, ImageType, get_image_type
@@ -31,4 +31,5 @@ __all__ = [
     "make_manifest",
     "package_sets",
     "plan_layout",
+    "warnings",
 ]

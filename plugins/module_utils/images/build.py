@@ -13,7 +13,7 @@ from ..packages import Package, Resolution
 from .definition import Definition
 from .disk import archive_stage, disk_stages, qcow2_stage
 from .layout import plan_layout
-from .ospipeline import debootstrap, os_stages
+from .ospipeline import debootstrap, os_stages, source_warnings
 
 
 def source_epoch(resolution: Resolution) -> int:
@@ -59,6 +59,11 @@ def _check(definition: Definition, resolution: Resolution) -> None:
     for name in ("build", "os"):
         if not resolution.sets.get(name):
             raise ImageError(f"the package set '{name}' is empty; a tree needs at least the essential packages")
+
+
+def warnings(definition: Definition) -> tuple[str, ...]:
+    """Sentences for the user about what an image of this definition will not do as it may be expected."""
+    return tuple(source_warnings(definition))
 
 
 def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:

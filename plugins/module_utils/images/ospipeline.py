@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..blueprint import User
@@ -15,8 +16,9 @@ from .layout import Layout
 from .localisation import keyboard, locale_names
 from .system import enabled_units, hostname, system_files, unit_name
 
-# Where the package debian-archive-keyring, which apt depends on, has Debian's keys.
+# Where the package debian-archive-keyring, which apt depends on, has Debian's keys, and how newer hosts name it.
 _DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_DEBIAN_KEYRINGS = ("", _DEBIAN_KEYRING, "/usr/share/keyrings/debian-archive-keyring.pgp")
 
 # What org.osbuild.debootstrap calls a variant that it need not check.
 _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
@@ -61,7 +63,37 @@ def _apt_source(source: Source, name: str) -> dict[str, Any]:
     elif source.trusted and not source.signed_by:
         result["trusted"] = True
     else:
-        result["signed-by"] = source.signed_by or _DEBIAN_KEYRING
+        result["signed-by"] = _DEBIAN_KEYRING if source.signed_by in _DEBIAN_KEYRINGS else source.signed_by
+    return result
+
+
+def _of_the_host(uri: str) -> bool:
+    return uri.startswith(("file:", "copy:", "cdrom:"))
+
+
+def image_sources(definition: Definition) -> list[Source]:
+    """Sources for the image's own apt: the given ones and the blueprint's, without directories of the building host."""
+    every = (*definition.sources, *(one for one in definition.customizations.debian.sources))
+    result: list[Source] = []
+    for source in every:
+        uris = tuple(uri for uri in source.uris if not _of_the_host(uri))
+        if uris and (kept := replace(source, uris=uris)) not in result:
+            result.append(kept)
+    return result
+
+
+def source_warnings(definition: Definition) -> list[str]:
+    """What the user should know about the image's apt configuration."""
+    result = []
+    for source in (*definition.sources, *definition.customizations.debian.sources):
+        if any(_of_the_host(uri) for uri in source.uris):
+            result.append(f"source {source.label}: is a directory of this host, so the image is not configured with it")
+        for keyring in source.signed_by.split(",") if source.signed_by.startswith("/") else ():
+            if not keyring.strip().startswith("/usr/share/keyrings/debian-archive-"):
+                result.append(
+                    f"source {source.label}: the image's apt will look for the keyring {keyring.strip()}; "
+                    "give the armoured key itself unless a package brings that file"
+                )
     return result
 
 
@@ -69,7 +101,7 @@ def _apt_config(definition: Definition) -> Iterable[Stage]:
     debian = definition.customizations.debian
     sources = []
     taken: set[str] = set()
-    for source in (*definition.sources, *(one for one in debian.sources if one not in definition.sources)):
+    for source in image_sources(definition):
         base = source.name or "-".join(source.suites[:1]) or "source"
         base = "".join(char if char.isalnum() or char in "-_." else "-" for char in base).strip("/-.") or "source"
         name, number = base, 2
@@ -207,7 +239,8 @@ def _fstab(layout: Layout) -> Stage:
     # Parents before what is mounted below them.
     for one in sorted((one for one in layout.partitions if one.mountpoint), key=lambda one: one.mountpoint):
         if one.filesystem == "vfat":
-            uuid, options, passno = f"{one.fs_id[:4]}-{one.fs_id[4:]}", "umask=0077", 0
+            # The running system needs it only to update the boot loader, which is no reason not to come up.
+            uuid, options, passno = f"{one.fs_id[:4]}-{one.fs_id[4:]}", "umask=0077,nofail", 0
         elif one.mountpoint == "/":
             uuid, options, passno = one.fs_id, "errors=remount-ro,x-systemd.growfs", 1
         else:

@@ -40,6 +40,13 @@ _REPART_ROOT = """[Partition]
 Type=root
 """
 
+# The console and the disks take longer to appear on emulated and overloaded machines than the default of 90 s, and
+# systemd then gives up the login prompt, or the whole boot.
+_PATIENCE = """\
+[Manager]
+DefaultDeviceTimeoutSec=5min
+"""
+
 
 @dataclass(frozen=True)
 class SystemFile:
@@ -114,6 +121,7 @@ def system_files(definition: Definition) -> list[SystemFile]:
         result.append(SystemFile(f"/etc/systemd/system/{HOST_KEYS_UNIT}", _HOST_KEYS))
     if definition.image_type.bootable:
         result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
+        result.append(SystemFile("/etc/systemd/system.conf.d/50-image.conf", _PATIENCE))
         if definition.architecture.boot and "grub-cloud-amd64" in definition.architecture.boot.packages:
             # Lets the package reinstall boot code and boot loader when grub or shim are upgraded.
             result.append(SystemFile("/etc/grub.d/enable_cloud", ""))
