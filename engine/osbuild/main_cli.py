@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,9 @@ EXIT_FAILED = 1
 EXIT_INVALID = 2
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+
+# Characters of an error of validation that are shown as text; the JSON document has all.
+MAX_MESSAGE = 1000
 
 
 class _Failure(Exception):
@@ -93,7 +97,9 @@ def show_validation(result: ValidationResult, name: str) -> None:
         if error.id != place:
             place = error.id
             print(f"\n{term.fmt.bold}{place}{term.fmt.reset}:")
-        for line in error.message.splitlines() or [""]:
+        # A message may quote the whole part that is wrong.
+        message = error.message if len(error.message) <= MAX_MESSAGE else error.message[:MAX_MESSAGE] + " […]"
+        for line in message.splitlines() or [""]:
             print(f"  {line}")
     print()
 
@@ -324,8 +330,21 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
             return run(args)
     except _Failure as failure:
         return report_failure(args, failure)
-    except (OSError, RuntimeError) as exc:
+    except BrokenPipeError:
+        # Whoever read the output has left. What is still buffered must not fail at exit again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as exc:
+        # The kernel does not always say what had no space or no permission; it is the store then.
+        place = "" if exc.filename else f" (store {args.cache}, run directory {args.rundir})"
+        return report_failure(args, _Failure("engine", f"{exc}{place}"))
+    except RuntimeError as exc:
         return report_failure(args, _Failure("engine", str(exc)))
+    except (
+        Exception
+    ) as exc:  # a defect of the engine: for its authors the traceback, for programs a document all the same
+        traceback.print_exc()
+        return report_failure(args, _Failure("engine", f"{type(exc).__name__}: {exc}"))
     except KeyboardInterrupt:
         print(f"\n{term.fmt.reset}{term.fmt.bold}{term.fmt.red}Aborted{term.fmt.reset}")
         return EXIT_INTERRUPTED

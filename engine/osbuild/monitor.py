@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import select
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -138,16 +139,25 @@ def log_entry(
 
 
 class TextWriter:
-    """Writes text to a file descriptor; colours only if that is a terminal."""
+    """Writes text to a file descriptor; colours only if that is a terminal.
+
+    When nobody reads any more the text is dropped: a build does not end because its spectator has left.
+    """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.is_tty = os.isatty(fd)
+        self._left = False
 
     def write(self, text: str) -> None:
         data = text.encode("utf-8", errors="replace")
-        while data:
-            data = data[os.write(self.fd, data) :]
+        while data and not self._left:
+            try:
+                data = data[os.write(self.fd, data) :]
+            except BlockingIOError:
+                select.select([], [self.fd], [])
+            except BrokenPipeError:
+                self._left = True
 
     def term(self, text: str, *codes: str) -> None:
         """Write `text` in the given style (names of `util.term`) and switch the style off again."""

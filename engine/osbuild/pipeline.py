@@ -114,7 +114,11 @@ class Pipeline:
                 tree.cleanup()
                 return
             if stage.checkpoint:
-                store.commit(tree, stage.id)
+                try:
+                    store.commit(tree, stage.id)
+                except OSError as exc:
+                    # The tree itself is fine, it is only not kept for the next build.
+                    monitor.log(f"checkpoint {stage.id} cannot be kept: {exc}\n")
         tree.finalize()
 
     def _resume(self, store: ObjectStore, tree: Object) -> list[Stage]:
