@@ -13,6 +13,7 @@ from typing import Any
 from ..driver.record import manifest_id
 from ..errors import ImageError, ManifestError, PackageError
 from ..images import Definition, get_architecture, get_distribution, get_image_type, make_manifest, package_sets
+from ..images import warnings as image_warnings
 from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, host_sources, read_lock, resolve
 from .model import Inputs, Plan
 
@@ -108,7 +109,7 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
             "architecture": architecture.name,
             "image_type": image_type.name,
         },
-        warnings=(*inputs.blueprint.warnings, *warnings, *resolution.warnings),
+        warnings=(*inputs.blueprint.warnings, *warnings, *image_warnings(definition), *resolution.warnings),
     )
 
 
