@@ -157,8 +157,9 @@ class ServiceManager:
     def _forward_output(self, who: str, stream: IO[bytes]) -> None:
         with stream:
             for raw in stream:
-                line = f"{who}: {raw.decode('utf-8', 'replace').rstrip()}"
+                # With its end: what a stage prints next has to begin a line of its own.
+                line = f"{who}: {raw.decode('utf-8', 'replace').rstrip()}\n"
                 if self.monitor is not None:
                     self.monitor.log(line)
                 else:
-                    print(line, file=sys.stdout)
+                    sys.stdout.write(line)

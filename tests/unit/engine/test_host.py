@@ -150,7 +150,7 @@ def test_output_goes_to_the_monitor_line_by_line(program: str, tmp_path: Path) -
     log = Log()
     with ServiceManager(monitor=log) as mgr:
         mgr.start("mount/x", program, [str(tmp_path / "log")]).call("print", "one\ntw\xff\n")
-    assert log.lines == ["mount/x (service): one", "mount/x (service): tw\N{REPLACEMENT CHARACTER}"]
+    assert log.lines == ["mount/x (service): one\n", "mount/x (service): tw\N{REPLACEMENT CHARACTER}\n"]
 
 
 def test_names_are_used_once_and_only_inside(program: str, tmp_path: Path) -> None:
