@@ -8,7 +8,7 @@ import dataclasses
 import re
 
 from ..errors import BlueprintError
-from .fields import Table, unique
+from .fields import Table, show, unique
 from .model import Group, User
 from .passwords import crypt_password, is_crypted, is_weak
 from .paths import canonical
@@ -75,7 +75,7 @@ def _path(table: Table, key: str) -> str | None:
     if value is not None:
         problem = "must not hold a colon" if ":" in value else canonical(value)
         if problem:
-            raise table.error(key, f"'{value}' {problem}")
+            raise table.error(key, f"{show(value)} {problem}")
     return value
 
 

@@ -8,7 +8,7 @@ import re
 
 from .accounts import LAST_ID, NAME, NAME_RULE, check_ids, read_groups, read_users
 from .debian import read_debian
-from .fields import Table, kind, unique
+from .fields import Table, kind, show, unique
 from .model import (
     Customizations,
     Directory,
@@ -129,7 +129,7 @@ def _filesystem(table: Table) -> tuple[Filesystem, ...]:
         mountpoint = item.required("mountpoint", item.text("mountpoint"))
         problem = mountpoint_problem(mountpoint)
         if problem:
-            raise item.error("mountpoint", f"'{mountpoint}' {problem}")
+            raise item.error("mountpoint", f"{show(mountpoint)} {problem}")
         key = "size" if item.has("size") and not item.has("minsize") else "minsize"
         value = item.required(key, item.take(key))
         if item.has("minsize") and item.has("size"):
@@ -146,7 +146,7 @@ def _path(table: Table) -> str:
     path = table.required("path", table.text("path"))
     problem = node_problem(path)
     if problem:
-        raise table.error("path", f"'{path}' {problem}")
+        raise table.error("path", f"{show(path)} {problem}")
     return path
 
 

@@ -29,6 +29,12 @@ def kind(value: object) -> str:
     return f"{name} ({value!r})" if isinstance(value, (bool, int, float, str)) and len(repr(value)) <= 40 else name
 
 
+def show(text: str) -> str:
+    """A user's text in a message: quoted, on one line, not longer than a line."""
+    plain = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return f"'{plain}'" if len(plain) <= 120 else f"'{plain[:117]}...'"
+
+
 class Table:
     """A table at ``path``; call :meth:`close` when all known keys were read."""
 
@@ -72,7 +78,7 @@ class Table:
         if not isinstance(value, str):
             raise self.error(key, f"must be a string, found {kind(value)}")
         if pattern is not None and not pattern.fullmatch(value):
-            raise self.error(key, f"'{value}' is not allowed; must be {rule}")
+            raise self.error(key, f"{show(value)} is not allowed; must be {rule}")
         if longest is not None and len(value) > longest:
             raise self.error(key, f"is {len(value)} characters long, at most {longest} are allowed")
         return value
