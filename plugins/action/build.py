@@ -146,6 +146,6 @@ class ActionModule(ActionBase):
         result = {**started, **found}
         if error is not None:
             return {**result, **error, "failed": True, "changed": False}
-        title = started["msg"].partition(" the build of ")[2].removesuffix(" was running already")
+        title = started["msg"].partition("the build of ")[2].removesuffix(" was running already")
         result["msg"] = f"built {title or started['build_id']} in {result['duration']:.0f} s"
         return result

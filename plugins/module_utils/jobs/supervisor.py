@@ -265,6 +265,9 @@ class Supervisor:
     def failed(self, state: str, failure: Failure) -> dict[str, Any]:
         """A result without artefacts."""
         found = failure.as_dict()
+        if failure.kind == "source" and self.job["record"].get("lock_digest") and "404" in failure.message:
+            # Mirrors drop what has been superseded; a lock file lives longer.
+            found["message"] += " (if the mirror has dropped a locked version, build with update_lock: true)"
         if not found["tail"]:
             found["tail"] = self.log_tail()
         return {"state": state, "failure": found, **self.common(time.monotonic() - self.clock)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def _usable_lock(inputs: Inputs, request: Request) -> tuple[Lock | None, bool]:
     return lock, lock.matches(request) and not inputs.update_lock
 
 
+def _same_packages(lock: Lock, resolution: Resolution) -> bool:
+    def known(sets: Mapping[str, Sequence[Package]]) -> dict[str, set[tuple[str, str]]]:
+        return {name: {(one.spec, one.sha256) for one in packages} for name, packages in sets.items()}
+
+    return known(lock.sets) == known(resolution.sets)
+
+
 def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
     """Plan an image; nothing is written (a solve uses a temporary directory).
 
@@ -63,8 +71,9 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
     distribution = get_distribution(name)
     architecture = get_architecture(inputs.architecture or inputs.blueprint.architecture or platform.machine())
     image_type = get_image_type(inputs.image_type)
-    own: tuple[Source, ...] = inputs.sources or host_sources(distribution, architecture.name)
     debian = inputs.blueprint.customizations.debian
+    wanted = replace(distribution, components=debian.components) if debian.components else distribution
+    own: tuple[Source, ...] = inputs.sources or host_sources(wanted, architecture.name)
     extra = tuple(source for source in debian.sources if source not in own)
     definition = Definition(
         blueprint=inputs.blueprint,
@@ -89,6 +98,10 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
     else:
         resolution = (resolver or resolve)(request)
         lock_text = dumps_lock(resolution, request)
+        if lock is not None and lock.matches(request) and _same_packages(lock, resolution):
+            # Only the indices are newer: the image stays what it is, and so does the lock file.
+            resolution = lock.resolution(request.sources)
+            lock_text = inputs.lock.read_text(encoding="utf-8") if inputs.lock else lock_text
     manifest = make_manifest(definition, resolution)
     document = manifest.to_dict()
     pipelines = [pipeline["name"] for pipeline in document.get("pipelines", [])]
