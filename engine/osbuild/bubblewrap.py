@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .util import linux
 
@@ -24,8 +24,7 @@ _ETC_OF_TREE = (
 _ETC_OF_HOST = ("etc/containers", "etc/alternatives", "etc/ssl/certs", "etc/ssl/openssl.cnf")
 
 
-@dataclass(frozen=True)
-class Bind:
+class Bind(NamedTuple):
     """A path of the host that is seen at `target` in the sandbox."""
 
     source: str

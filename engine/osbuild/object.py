@@ -8,13 +8,13 @@ import contextlib
 import enum
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from .util import linux, mountinfo
-from .util.fscache import Loaded, copy_tree
+from .util.fscache import Loaded
+from .util.fscopy import copy_tree
 from .util.fsentry import NewEntry, temporary_name
 from .util.lockeddir import make_directory
 from .util.path import clamp_mtime
@@ -235,18 +235,7 @@ class Object:
         if consume and not self.committed and not skip_preserve_owner and self._move(target):
             return
         os.makedirs(target, exist_ok=True)
-        command = ["cp", "--reflink=auto", "--sparse=auto", "-a"]
-        if skip_preserve_owner:
-            command.append("--no-preserve=ownership")
-        result = subprocess.run(
-            [*command, "--", f"{self.tree}/.", target],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if result.returncode != 0:
-            text = result.stdout.decode("utf-8", "replace").strip()
-            raise OSError(f"exporting to '{target}' failed: {text}")
+        copy_tree(self.tree, target, preserve_owner=not skip_preserve_owner)
 
     def _move(self, target: str) -> bool:
         """Rename the tree to `target` if that is a new or empty directory on the same file system."""

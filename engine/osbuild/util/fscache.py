@@ -11,12 +11,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
 
 from . import linux
+from .fscopy import copy_tree
 from .fsentry import (
     DATA,
     LOCK,
@@ -27,36 +25,8 @@ from .fsentry import (
     recorded_size,
     temporary_name,
 )
+from .fsfiles import UNLIMITED, VERSION, CacheFiles, CacheInfo
 from .fsstale import remove_leftovers, take_leftovers
-
-VERSION = 1
-UNLIMITED = -1
-
-# 130 bytes, as in upstream's stores.
-_CACHEDIR_TAG = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# Cache directory of osbuild; backups may skip it, all in it can be made again.      \n"
-)
-
-
-class CacheInfo:
-    """The content of `cache.info`; keys this code does not know stay in it."""
-
-    def __init__(self, data: dict[str, object]) -> None:
-        self.data = data
-
-    @property
-    def version(self) -> int | None:
-        version = self.data.get("version")
-        return version if isinstance(version, int) else None
-
-    @property
-    def maximum_size(self) -> int:
-        """Bytes, `UNLIMITED`, or 0 where nothing is said: then nothing is kept."""
-        size = self.data.get("maximum-size")
-        if size == "unlimited":
-            return UNLIMITED
-        return size if isinstance(size, int) and size > 0 else 0
 
 
 class Loaded:
@@ -82,6 +52,7 @@ class FsCache:
         self.appid = appid
         self.path = os.path.abspath(path)
         self.read_only = read_only
+        self.files = CacheFiles(self.path)
         self.info = CacheInfo({})
         self.leftovers: list[str] = []
         self._lock_fd = -1
@@ -90,7 +61,7 @@ class FsCache:
 
     @property
     def objects(self) -> str:
-        return os.path.join(self.path, "objects")
+        return self.files.objects
 
     @property
     def stage_dir(self) -> str:
@@ -98,13 +69,13 @@ class FsCache:
 
     def __enter__(self) -> FsCache:
         if not self.read_only:
-            self._make_layout()
+            self.files.make_layout()
         self._lock_fd = os.open(
             os.path.join(self.path, "cache.lock"), (os.O_RDONLY if self.read_only else os.O_RDWR) | os.O_CLOEXEC
         )
         try:
             self._join()
-            self.info = CacheInfo(self._read_info())
+            self.info = self.files.read_info()
         except BaseException:
             self.close()
             raise
@@ -117,22 +88,6 @@ class FsCache:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
-
-    def _make_layout(self) -> None:
-        for name in ("", "objects", "stage"):
-            os.makedirs(os.path.join(self.path, name), mode=0o755, exist_ok=True)
-        for name, content in (
-            ("CACHEDIR.TAG", _CACHEDIR_TAG),
-            ("cache.info", json.dumps({"version": VERSION})),
-            ("cache.lock", ""),
-            ("cache.size", "0"),
-        ):
-            path = os.path.join(self.path, name)
-            if os.path.lexists(path):
-                continue
-            with self._temporary_file(content) as temporary, contextlib.suppress(FileExistsError):
-                # A link never replaces: of two that make a store at the same time, both use one's files.
-                os.link(temporary, path)
 
     def _join(self) -> None:
         """Take the read lock that every user holds, and what dead users left out of the way before."""
@@ -149,69 +104,13 @@ class FsCache:
         if alone:
             if recount:
                 # Somebody died while adding an entry, perhaps after its size was added.
-                self._change_size(lambda _: self._sum_of_sizes())
+                self.files.change_size(lambda _: self._sum_of_sizes())
             linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK)
 
     def remove_leftovers(self) -> None:
         """Delete what was found on opening. It may be big, so it is done when everybody can work again."""
         remove_leftovers(self.leftovers)
         self.leftovers = []
-
-    # -- files of the cache itself ------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _temporary_file(self, content: str) -> Iterator[str]:
-        path = os.path.join(self.objects, temporary_name())
-        try:
-            with open(path, "x", encoding="utf-8") as f:
-                f.write(content)
-            yield path
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def _change_file(self, name: str, change: Callable[[str], str]) -> None:
-        """Replace a file's content while no other process does."""
-        path = os.path.join(self.path, name)
-        while True:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                linux.fcntl_flock(fd, fcntl.F_WRLCK, wait=True)
-                if not os.path.samestat(os.fstat(fd), os.stat(path)):
-                    # Replaced while we waited.
-                    continue
-                with open(fd, encoding="utf-8", closefd=False) as f:
-                    old = f.read()
-                new = change(old)
-                if new != old:
-                    with self._temporary_file(new) as temporary:
-                        os.rename(temporary, path)
-                return
-            finally:
-                os.close(fd)
-
-    def _read_info(self) -> dict[str, object]:
-        try:
-            with open(os.path.join(self.path, "cache.info"), encoding="utf-8") as f:
-                data = json.load(f)
-        except (OSError, ValueError):
-            return {}
-        return data if isinstance(data, dict) else {}
-
-    def set_maximum_size(self, size: int | str) -> None:
-        """Set the limit for good: bytes, `UNLIMITED` or the word "unlimited"."""
-        value = "unlimited" if size in (UNLIMITED, "unlimited") else size
-
-        def change(old: str) -> str:
-            try:
-                data = json.loads(old)
-            except ValueError:
-                data = {}
-            data["maximum-size"] = value
-            self.info = CacheInfo(data)
-            return json.dumps(data)
-
-        self._change_file("cache.info", change)
 
     @property
     def usable(self) -> bool:
@@ -221,21 +120,11 @@ class FsCache:
     @property
     def size(self) -> int:
         """Bytes all entries take together."""
-        try:
-            with open(os.path.join(self.path, "cache.size"), encoding="utf-8") as f:
-                return int(f.read())
-        except (OSError, ValueError):
-            return 0
+        return self.files.size
 
-    def _change_size(self, change: Callable[[int], int]) -> None:
-        def change_text(old: str) -> str:
-            try:
-                size = int(old)
-            except ValueError:
-                size = 0
-            return str(max(0, change(size)))
-
-        self._change_file("cache.size", change_text)
+    def set_maximum_size(self, size: int | str) -> None:
+        """Set the limit for good: bytes, `UNLIMITED` or the word "unlimited"."""
+        self.info = self.files.set_maximum_size(size)
 
     def _sum_of_sizes(self) -> int:
         total = 0
@@ -293,7 +182,7 @@ class FsCache:
             if size > reserved and not self._reserve(size - reserved):
                 return False
             if size < reserved:
-                self._change_size(lambda old: old - (reserved - size))
+                self.files.change_size(lambda old: old - (reserved - size))
             reserved = size
             entry.write_info(size, self._boot_id())
             if not self._publish(entry, name):
@@ -305,7 +194,7 @@ class FsCache:
             if entry is not None:
                 entry.remove()
             if reserved:
-                self._change_size(lambda old: old - reserved)
+                self.files.change_size(lambda old: old - reserved)
 
     def store_entry(self, entry: NewEntry, name: str) -> Loaded | None:
         """Keep `entry` itself, which must not change any more; None if it is not kept, then it is as before."""
@@ -320,7 +209,7 @@ class FsCache:
             kept = self._publish(entry, name)
         finally:
             if not kept:
-                self._change_size(lambda old: old - size)
+                self.files.change_size(lambda old: old - size)
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(os.path.join(entry.path, "object.info"))
         if not kept:
@@ -366,7 +255,7 @@ class FsCache:
         """Count `size` bytes in, making room where that is possible."""
         limit = self.info.maximum_size
         if limit == UNLIMITED:
-            self._change_size(lambda old: old + size)
+            self.files.change_size(lambda old: old + size)
             return True
         if size > limit:
             return False
@@ -386,7 +275,7 @@ class FsCache:
             missing = max(0, old + size - limit)
             return old if missing else old + size
 
-        self._change_size(change)
+        self.files.change_size(change)
         return missing
 
     def _evict(self, wanted: int) -> None:
@@ -435,21 +324,6 @@ class FsCache:
         except OSError:
             return 0
         if size:
-            self._change_size(lambda old: old - size)
+            self.files.change_size(lambda old: old - size)
         remove_leftovers([aside])
         return size
-
-
-def copy_tree(source: str, target: str) -> None:
-    """Copy what is in the directory `source` to the directory `target`, with all attributes, sharing blocks if possible.
-
-    OSError with the words of cp(1) if it fails.
-    """
-    result = subprocess.run(
-        ["cp", "--reflink=auto", "--sparse=auto", "-a", "--", f"{source}/.", target],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise OSError(errno.EIO, f"copying failed: {result.stdout.decode('utf-8', 'replace').strip()}", target)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import uuid
 
 from . import linux, mountinfo
 
@@ -20,7 +19,7 @@ TEMPORARY = "uuid-"
 
 def temporary_name() -> str:
     """A name for what is being made, unique in the store."""
-    return TEMPORARY + uuid.uuid4().hex
+    return TEMPORARY + os.urandom(16).hex()
 
 
 class EntryLock:

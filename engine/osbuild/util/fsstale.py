@@ -14,6 +14,8 @@ from .fsentry import DATA, LOCK, TEMPORARY, temporary_name
 
 # Directories of running engines in <store>/tmp, each held by a flock (see `lockeddir`).
 SESSION = "engine-"
+# What else engines make there, upstream's included.
+_TEMPORARY_DIRECTORIES = (SESSION, "host", "osbuild-tmp-", "buildroot-tmp-", "store-server-")
 # Between making a directory and locking it, an engine needs far less than this many seconds.
 _GRACE = 10.0
 
@@ -35,7 +37,7 @@ def take_leftovers(store: str, alone: bool) -> tuple[list[str], bool]:
                 _take(path, objects, taken)
     if alone:
         tmp = os.path.join(store, "tmp")
-        for name in _listdir(tmp):
+        for name in filter(lambda name: name.startswith(_TEMPORARY_DIRECTORIES), _listdir(tmp)):
             _take(os.path.join(tmp, name), objects, taken)
     return taken, half_made
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from osbuild.bubblewrap import Bind, command_line
 from osbuild.buildroot import BuildRoot, CompletedBuild
+from osbuild.loopserver import LoopServer
 from osbuild.objectstore import ObjectStore
 from osbuild.output import OutputReader
 from osbuild.stage import DEFAULT_CAPABILITIES
@@ -270,3 +271,25 @@ def test_reader_stops_at_its_limit_and_can_go_on() -> None:
     os.close(r)
     assert reader.text == "ä\N{REPLACEMENT CHARACTER}"
     assert pieces[-1] == ""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not os.path.exists("/dev/loop-control"), reason="the kernel has no loop devices here")
+def test_a_stage_makes_loop_devices_through_the_engine(root: BuildRoot, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(b"x" * 8192)
+    root.register_api(LoopServer(rundir=tmp_path / "run"))
+    code = (
+        "from osbuild.remoteloop import LoopClient\n"
+        "import os\n"
+        "with LoopClient('/run/osbuild/api/remoteloop').device('/image', offset=4096) as path:\n"
+        "    print(path[:9], open(path, 'rb').seek(0, 2))\n"
+        "    with open(path, 'wb') as f:\n"
+        "        f.write(b'y' * 4096)\n"
+        "        f.flush()\n"
+        "        os.fsync(f.fileno())\n"
+        "print(os.path.exists(path))\n"
+    )
+    result = root.run(["/usr/bin/python3", "-c", code], Log(), binds=[(str(image), "/image")])
+    assert result.output.split() == ["/dev/loop", "4096", "False"]
+    assert image.read_bytes() == b"x" * 4096 + b"y" * 4096

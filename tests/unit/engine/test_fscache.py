@@ -224,7 +224,7 @@ def test_leftovers_of_the_dead_go_and_sizes_are_right_again(tmp_path: Path) -> N
     killed(
         f"c = FsCache('test', {str(tmp_path / 'c')!r}).__enter__()\n"
         "c.new_entry()\n"
-        "c._reserve(12345678)\n"
+        "c.files.change_size(lambda old: old + 12345678)\n"
         "from osbuild.util.fsentry import NewEntry\n"
         "NewEntry(c.objects)"
     )

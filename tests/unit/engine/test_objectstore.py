@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from osbuild.objectstore import Object, ObjectStore, StoreClient, StoreServer
-from osbuild.util import mountinfo
+from osbuild.util import linux, mountinfo
 
 ID = "a" * 64
 
@@ -272,3 +272,22 @@ def test_store_server_shows_trees_to_services(store: ObjectStore, tmp_path: Path
         assert entries(target) == []
         assert not os.path.exists(temporary)
         assert mountinfo.mounts_below(tmp_path) == []
+
+
+@pytest.mark.root
+def test_mounts_that_a_dead_engine_left_are_never_deleted_through(store: ObjectStore, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    left = Path(store.store, "tmp", "host12345678")
+    (left / "usr").mkdir(parents=True)
+    # As an engine does that mounts the host's tree in the store, and is killed.
+    linux.bind_mount(left, left, read_only=False)
+    linux.bind_mount(precious, left / "usr", read_only=False)
+    foreign = Path(store.store, "tmp", "mine")
+    foreign.mkdir()
+    with store:
+        assert not left.exists()
+        assert mountinfo.mounts_below(store.store) == []
+        assert (precious / "file").exists()
+        assert foreign.is_dir()
