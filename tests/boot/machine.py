@@ -47,6 +47,9 @@ class Console:
     # Colours, cursor movements and the like (ECMA-48 control sequences), and carriage returns.
     NOISE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])|\r")
 
+    # Without line editing, whose control sequences get in the way, and without start-up files.
+    SHELL = "bash --norc --noprofile --noediting"
+
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self._process = process
         self._log = log.open("wb")
@@ -110,21 +113,26 @@ class Console:
         self.send(user)
         self.expect(r"[Pp]assword: ", 120)
         self.send(password)
-        # The shell's start-up may still flush the line's input, so wait for its prompt.
         self.expect(r"[$#] $", 120)
-        self.send("stty -echo cols 1000 rows 1000")
-        self.send("export TERM=dumb PAGER=cat SYSTEMD_COLORS=0 LC_MESSAGES=C PS1=; unset PROMPT_COMMAND")
-        self.run("true")
+        self._shell(f"exec {self.SHELL}")
 
     def become_root(self, password: str) -> None:
         """Go on as root by sudo(8)."""
-        self.send("exec sudo -S -p sudo-wants-a-password bash --norc --noprofile")
+        # Not the usual prompt, so that nothing else can be taken for it.
+        self.send(f"exec sudo -S -p sudo-wants-a-password {self.SHELL}")
         self.expect("sudo-wants-a-password", 120)
-        self.send(password)
-        self.send("PS1=")
+        self._shell(password)
         answer = self.run("id -u")
         if answer.text != "0":
             raise ConsoleError(f"console: sudo did not give a root shell but: {answer.text}")
+
+    def _shell(self, line: str) -> None:
+        """Type *line*, which starts a shell, and make that quiet enough for :meth:`run`."""
+        self.send(line)
+        # Only at its prompt: what is typed before may be flushed when the terminal is set up.
+        self.expect(r"bash-[\d.]+[$#] $", 120)
+        self.send("stty -echo; export TERM=dumb LC_MESSAGES=C; PS1=")
+        self.run("true")
 
     def run(self, command: str, timeout: float = 240) -> Answer:
         """Run a shell command on the machine and return what came of it."""
