@@ -30,7 +30,7 @@ class Explainer:
         conflict = self._conflict([item.version or self.depcache.get_candidate_ver(item.package) for item in wanted])
         if conflict:
             return conflict
-        names = ", ".join(sorted(item.package.name for item in missing)) or "some packages"
+        names = ", ".join(sorted(item.package.get_fullname(True) for item in missing)) or "some packages"
         return f"{names} cannot be installed together with the rest of the set"
 
     def _is_candidate(self, version: Any) -> bool:
@@ -99,7 +99,7 @@ class Explainer:
 
 
 def _name(version: Any) -> str:
-    return f"{version.parent_pkg.name} {version.ver_str}"
+    return f"{version.parent_pkg.get_fullname(True)} {version.ver_str}"
 
 
 def _text(dependency: Any) -> str:

@@ -136,6 +136,10 @@ class Solver:
                 pass  # explained below, better than apt's "held broken packages"
         missing = [item for item in wanted if not self._is_in(item)]
         if missing or self.depcache.broken_count:
+            # A failed mark makes apt forget candidates; the reasons are looked for among all that could be had.
+            self.depcache.init()
+            for version in self.fixed.values():
+                self.depcache.set_candidate_ver(version.parent_pkg, version)
             explainer = Explainer(self.cache, self.depcache, self.wanted.exclude)
             raise PackageError(f"{self.what}: {explainer.sentence(missing, wanted)}")
 

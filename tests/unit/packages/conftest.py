@@ -143,11 +143,20 @@ DEBS = [
     Deb("wants-new", fields={"Depends": "libc (>= 9)"}),
     Deb("fire", fields={"Conflicts": "water"}),
     Deb("water"),
+    Deb("init-a", fields={"Depends": "init-a-data", "Conflicts": "init-b"}),
+    Deb("init-a-data", fields={"Breaks": "init-b"}),
+    Deb("init-b", fields={"Depends": "init-b-data", "Conflicts": "init-a"}),
+    Deb("init-b-data", fields={"Conflicts": "init-a-data"}),
     Deb("mail-big", fields={"Provides": "mail-agent"}),
     Deb("mail-small", fields={"Provides": "mail-agent, default-mail"}),
     Deb("with+plus", "1.0+b~1"),
 ]
-FOREIGN = [Deb("libc", "2.41-1", "i386", {"Multi-Arch": "same"}), Deb("game", "1.0", "i386", {"Depends": "libc"})]
+FOREIGN = [
+    Deb("libc", "2.41-1", "i386", {"Multi-Arch": "same"}),
+    Deb("game", "1.0", "i386", {"Depends": "libc"}),
+    Deb("single", "1.0", "i386"),
+    Deb("single", "1.0", "amd64"),
+]
 
 
 @pytest.fixture(scope="session")

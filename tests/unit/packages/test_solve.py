@@ -133,6 +133,8 @@ def test_pins_decide_the_version(repo: Any, resolve: Any) -> None:
         (("needy",), (), r"needy 1\.0 depends on middle, and middle 1\.0 depends on nowhere \(>= 2\), which is not in"),
         (("wants-new",), (), r"wants-new 1\.0 depends on libc \(>= 9\), but the sources have only 2\.41-1"),
         (("fire", "water"), (), r"fire 1\.0 conflicts with water 1\.0, and both are needed"),
+        (("init-a", "init-b"), (), r"init-\S+ 1\.0 conflicts with init-\S+ 1\.0, and both are needed"),
+        (("single", "single:i386"), (), r"single\S* 1\.0 conflicts with single\S* 1\.0, and both are needed"),
         (("apt=3.0.3", "libapt=3.0.4"), (), r"apt 3\.0\.3 depends on libapt \(= 3\.0\.3\), but version 3\.0\.4 is asked for"),
         ((), ("base",), r"'base' is excluded but essential"),
         (("editor",), ("edit*",), r"'editor' is asked for and excluded \(by 'edit\*'\)"),
