@@ -48,8 +48,9 @@ def host_sources(distribution: Wanted, architecture: str, *, root: Path = Path("
     """Sources for ``distribution`` on the mirrors that the host at ``root`` uses itself.
 
     Which pockets there are comes from the distribution; the security archive is the host's own, or, when the host
-    has none, the directory ``debian-security`` beside ``debian``.  URIs, components and Signed-By are kept.
-    ``architecture``: the wanted one, for messages; the host's own restriction to its architecture is dropped.
+    has none, the directory ``debian-security`` beside ``debian``.  URIs, components and Signed-By are kept, components
+    that the distribution wants and the host lacks are added.  ``architecture``: the wanted one, for messages; the
+    host's own restriction to its architecture is dropped.
     Raises PackageError when the host has no source of the Debian archive.
     """
     offers = _offers(root)
@@ -171,10 +172,11 @@ def _sibling(main: _Offer, suite: str) -> _Offer:
 def _source(offer: _Offer, suites: tuple[str, ...], name: str, distribution: Wanted, root: Path) -> Source:
     stanza = offer.stanza
     kept = tuple(component for component in stanza.components if component in _COMPONENTS)
+    more = tuple(component for component in distribution.components if component not in kept)
     return Source(
         uris=(offer.uri,),
         suites=suites,
-        components=kept or distribution.components,
+        components=kept + more,
         signed_by=_signed_by(stanza.signed_by, root),
         trusted=stanza.trusted,
         name=name,
@@ -195,14 +197,20 @@ def _signed_by(value: str, root: Path) -> str:
 
 
 def _merged(sources: list[Source]) -> tuple[Source, ...]:
-    """One source per mirror: a host lists components of one mirror in several lines as often as in one."""
+    """One source for what a host spreads over lines: components of one mirror, then mirrors of equal content."""
     merged: list[Source] = []
     for source in sources:
         for number, other in enumerate(merged):
             if replace(source, components=other.components) == other:
-                extra = tuple(item for item in source.components if item not in other.components)
-                merged[number] = replace(other, components=other.components + extra)
+                merged[number] = replace(other, components=_joined(other.components, source.components))
+                break
+            if replace(source, uris=other.uris) == other:
+                merged[number] = replace(other, uris=_joined(other.uris, source.uris))
                 break
         else:
             merged.append(source)
     return tuple(merged)
+
+
+def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(first + second))

@@ -48,8 +48,15 @@ class Lock:
     sets: Mapping[str, tuple[Package, ...]]
 
     def matches(self, request: Request) -> bool:
-        """Was this lock made for what ``request`` asks (mirrors and keyrings aside)?"""
-        return self.request == request.digest()
+        """Was this lock made for what ``request`` asks (mirrors and keyrings aside), and do its sources still offer it?"""
+        used = {(package.suite, package.component) for packages in self.sets.values() for package in packages}
+        offered = {
+            (suite, component)
+            for source in request.sources
+            for suite in source.suites
+            for component in (*source.components, "")
+        }
+        return self.request == request.digest() and used <= offered
 
     def resolution(self, sources: tuple[Source, ...]) -> Resolution:
         """The locked packages on the mirrors of ``sources``; only the checksums decide whether they are the same.

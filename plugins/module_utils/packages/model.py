@@ -115,15 +115,10 @@ class Request:
     def digest(self) -> str:
         """``sha256:…`` of what was asked for; it says whether a lock file still answers the question.
 
-        URIs and keyring paths stay out of it: a lock must stay good on another machine and with another mirror.
+        Mirrors, keyrings and components stay out of it: a lock must stay good on another machine, whose sources.list
+        names another mirror or "main non-free-firmware" where this one has "main".
         """
-        offered = sorted(
-            [suite, component, sorted(source.architectures)]
-            for source in self.sources
-            for _ in source.uris
-            for suite in source.suites
-            for component in source.components or ("",)
-        )
+        offered = sorted([suite, sorted(source.architectures)] for source in self.sources for suite in source.suites)
         asked: dict[str, Any] = {
             "distribution": self.distribution,
             "suite": self.suite,

@@ -158,6 +158,19 @@ def test_components_of_one_mirror_in_several_lines_become_one_source(host: Host)
     assert source.components == ("main", "contrib")
 
 
+def test_components_the_image_wants_are_added(host: Host) -> None:
+    host.write("etc/apt/sources.list", "deb http://m.example.com/debian bookworm main non-free-firmware\n")
+    wanted = Wanted("sid", (), ("main", "contrib"))
+    assert host.sources(wanted)[0].components == ("main", "non-free-firmware", "contrib")
+
+
+def test_two_mirrors_of_the_same_content_are_one_source(host: Host) -> None:
+    host.write("etc/apt/sources.list.d/debian.sources",
+               "Types: deb\nURIs: http://a.example.com/debian http://b.example.com/debian\nSuites: bookworm\nComponents: main\n")
+    (source,) = host.sources(Wanted("sid", pockets=()))
+    assert source.uris == ("http://a.example.com/debian", "http://b.example.com/debian")
+
+
 @pytest.mark.parametrize("text", ["", "deb https://apt.example.com bookworm-vendor main\n", "deb ftp+x://a bookworm main\n",
                                   "deb http://m.example.com/debian bullseye main\n"])
 def test_no_usable_source_names_the_option(host: Host, text: str) -> None:
