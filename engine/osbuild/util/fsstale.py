@@ -16,6 +16,8 @@ from .fsentry import DATA, LOCK, TEMPORARY, temporary_name
 SESSION = "engine-"
 # What else engines make there, upstream's included.
 _TEMPORARY_DIRECTORIES = (SESSION, "host", "osbuild-tmp-", "buildroot-tmp-", "store-server-")
+# Where a source downloads to before it has verified what came.
+_UNVERIFIED = ".unverified-"
 # Between making a directory and locking it, an engine needs far less than this many seconds.
 _GRACE = 10.0
 
@@ -39,6 +41,10 @@ def take_leftovers(store: str, alone: bool) -> tuple[list[str], bool]:
         tmp = os.path.join(store, "tmp")
         for name in filter(lambda name: name.startswith(_TEMPORARY_DIRECTORIES), _listdir(tmp)):
             _take(os.path.join(tmp, name), objects, taken)
+        sources = os.path.join(store, "sources")
+        for content in _listdir(sources):
+            for name in filter(lambda name: name.startswith(_UNVERIFIED), _listdir(os.path.join(sources, content))):
+                _take(os.path.join(sources, content, name), objects, taken)
     return taken, half_made
 
 
@@ -60,7 +66,7 @@ def remove_dead_sessions(tmp: str) -> None:
 def _listdir(path: str) -> list[str]:
     try:
         return os.listdir(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

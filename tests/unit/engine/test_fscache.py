@@ -229,10 +229,14 @@ def test_leftovers_of_the_dead_go_and_sizes_are_right_again(tmp_path: Path) -> N
         "NewEntry(c.objects)"
     )
     assert len(os.listdir(cache.objects)) == 2
+    files = tmp_path / "c" / "sources" / "org.osbuild.files"
+    (files / ".unverified-abc").mkdir(parents=True)
+    (files / "sha256:0").touch()
     with cache:
         cache.remove_leftovers()
         assert os.listdir(cache.stage_dir) == []
         assert os.listdir(cache.objects) == ["one"]
+        assert os.listdir(files) == ["sha256:0"]
         assert cache.size == recorded(cache, "one")
 
 
