@@ -87,11 +87,11 @@ class DownloadResult:
         return document
 
     def first_failure(self) -> tuple[str, str] | None:
-        """Type of the first source that failed, and the error of its first failed item."""
+        """Type of the first source that failed, and why: its reason, else the error of its first failed item."""
         for source_type, results in self.sources.items():
             if not results.success:
                 errors = [item.error for item in results.results if not item.success]
-                return source_type, errors[0] if errors else ""
+                return source_type, results.reason or (errors[0] if errors else "")
         return None
 
 

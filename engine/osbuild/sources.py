@@ -40,12 +40,16 @@ class SourceItemResult:
 
 
 class SourceResults:
-    """What became of all items of one source."""
+    """What became of all items of one source.
+
+    `reason` is why it failed in one sentence, where the errors of the items are too terse for that.
+    """
 
     def __init__(self, source_type: str) -> None:
         self.source_type = source_type
         self.success = True
         self.results: list[SourceItemResult] = []
+        self.reason = ""
 
     @property
     def id(self) -> str:
@@ -57,10 +61,14 @@ class SourceResults:
 
     @property
     def output(self) -> str:
-        """One sentence; of a failed source it ends in the last item's error (IndexError if it has no items)."""
+        """One sentence; of a failed source it ends in its reason, else the last item's error (IndexError without items)."""
         if self.success:
             return f"{self.name} finished successfully"
-        return f"{self.name} finished unsuccessfully: {self.results[-1].error}"
+        return f"{self._failure_prefix}{self.reason or self.results[-1].error}"
+
+    @property
+    def _failure_prefix(self) -> str:
+        return f"{self.name} finished unsuccessfully: "
 
     def add(self, item: SourceItemResult) -> None:
         self.results.append(item)
@@ -81,6 +89,11 @@ class SourceResults:
         res = cls(d["source_type"])
         res.success = d["success"]
         res.results = [SourceItemResult.from_dict(item) for item in d["results"]]
+        # The reason travels as part of the output: the reply has no key for it that other engines would accept.
+        output = d.get("output") or ""
+        if not res.success and res.results and output.startswith(res._failure_prefix):
+            reason = output.removeprefix(res._failure_prefix)
+            res.reason = reason if reason != res.results[-1].error else ""
         return res
 
 

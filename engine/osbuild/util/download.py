@@ -13,10 +13,10 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .fetch import Contexts, FetchError, Session, Tls
+from .fetch import INTERRUPTED, Contexts, FetchError, Session, Tls
 from .proxies import Proxies
 
 CONNECTIONS_PER_HOST = 8
@@ -24,6 +24,7 @@ CONNECTIONS = 16
 # As many rounds as upstream's source makes.
 MAX_ATTEMPTS = 10
 MAX_DELAY = 1.0  # seconds, between attempts
+JOIN_TIMEOUT = 5.0  # seconds
 MAX_SERVER_DELAY = 10.0  # seconds, where the server says when to come back
 # A mirror's file may be wrong for good, a proxy's copy of it only until it is fetched anew.
 MAX_MISMATCHES = 2
@@ -44,7 +45,11 @@ def storing() -> Iterator[None]:
 
 @dataclass
 class Task:
-    """One file to fetch: `checksum` is ALGORITHM:HEX and the file's name, `shown` the URL without credentials."""
+    """One file to fetch: `checksum` is ALGORITHM:HEX and the file's name, `shown` the URL without credentials.
+
+    At the end `done` tells whether the file is there; if not, `error` is a sentence, empty where it was given up because of
+    another task, and `code` curl's exit code (curl(1)), 0 for wrong content.
+    """
 
     checksum: str
     url: str
@@ -55,7 +60,9 @@ class Task:
     mismatches: int = 0
     not_before: float = 0.0
     size: int = 0
+    done: bool = False
     error: str = ""
+    code: int = INTERRUPTED
 
 
 class Tasks:
@@ -129,8 +136,8 @@ class Downloader:
         self._tasks = Tasks([])
         self._sessions: list[Session] = []
 
-    def run(self, tasks: Sequence[Task], watched: int | None = None) -> Mapping[str, str]:
-        """Fetch `tasks`; returns for each checksum why it failed, empty for success, nothing for what was given up.
+    def run(self, tasks: Sequence[Task], watched: int | None = None) -> None:
+        """Fetch `tasks`, which tell their outcome afterwards.
 
         `watched` is a connected socket; when its other end is closed, all is given up. What happens is printed. Raises
         OSError if the directory cannot be written at all.
@@ -138,8 +145,6 @@ class Downloader:
         contexts = Contexts()
         self._tasks = Tasks(tasks)
         self._sessions = [Session(self._proxies, contexts, self._agent) for _ in range(min(CONNECTIONS, len(tasks)))]
-        outcome: dict[str, str] = {}
-        total = 0
         start = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix="osbuild-unverified-file-", dir=self._directory) as temporary,
@@ -153,17 +158,19 @@ class Downloader:
                 worker.start()
             try:
                 while task := self._tasks.next_done():
-                    outcome[task.checksum] = task.error
-                    total += task.size
-                    print(task.error or f"downloaded {task.shown} ({task.size} bytes)")
+                    if task.done:
+                        print(f"downloaded {task.shown} ({task.size} bytes)")
+                    elif task.error:
+                        print(task.error)
             finally:
                 self._abort()
+                # One that is just connecting cannot be interrupted; it finds its directory gone and writes nothing.
+                deadline = time.monotonic() + JOIN_TIMEOUT
                 for worker in workers:
-                    worker.join()
+                    worker.join(max(0.0, deadline - time.monotonic()))
         seconds = time.monotonic() - start
-        done = sum(not error for error in outcome.values())
-        print(f"downloaded {done} of {len(tasks)} files, {total / 1e6:.1f} MB in {seconds:.1f} s")
-        return outcome
+        done = [task.size for task in tasks if task.done]
+        print(f"downloaded {len(done)} of {len(tasks)} files, {sum(done) / 1e6:.1f} MB in {seconds:.1f} s")
 
     def _abort(self) -> None:
         self._tasks.abort()
@@ -175,24 +182,29 @@ class Downloader:
             task.attempts += 1
             delay = None
             try:
-                task.error = self._fetch(session, task, os.path.join(temporary, task.checksum))
+                task.error, task.code = self._fetch(session, task, os.path.join(temporary, task.checksum)), 0
+                task.done = not task.error
                 if task.error and task.mismatches < MAX_MISMATCHES:
                     delay = 0.0
             except FetchError as error:
+                if error.code == INTERRUPTED:
+                    task.code = error.code
+                    self._tasks.finish(task)
+                    break
                 times = f" (tried {task.attempts} times)" if task.attempts > 1 else ""
-                task.error = f"cannot download {task.shown}: {error}{times}"
+                task.error, task.code = f"cannot download {task.shown}: {error}{times}", error.code
                 if error.retry and task.attempts < MAX_ATTEMPTS:
                     growing = min(0.1 * 2 ** (task.attempts - 1), MAX_DELAY)
                     # What is missing seldom appears while one waits: ask again, but hold nobody up.
                     delay = 0.05 if error.missing else max(growing, min(error.delay, MAX_SERVER_DELAY))
             except CannotStore as error:
-                task.error = f"cannot store {task.shown} in {self._directory}: {error}"
+                task.error, task.code = f"cannot store {task.shown} in {self._directory}: {error}", 23
                 self._tasks.finish(task)
                 self._abort()
                 break
             except Exception as error:
                 # A thread that ended here would leave its task unfinished and the caller waiting.
-                task.error = f"cannot download {task.shown}: {type(error).__name__}: {error}"
+                task.error, task.code = f"cannot download {task.shown}: {type(error).__name__}: {error}", 2
             if delay is None:
                 self._tasks.finish(task)
             else:

@@ -27,6 +27,8 @@ STALL_TIMEOUT = 60.0  # seconds without a byte
 CHUNK = 1 << 18
 MAX_REDIRECTS = 20
 
+INTERRUPTED = 42  # curl's exit code for it
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _MISSING = (404, 410)
@@ -39,12 +41,15 @@ Write = Callable[[memoryview], None]
 class FetchError(Exception):
     """Why one attempt failed, as the end of a sentence; never contains credentials.
 
-    `retry` tells whether another attempt may end otherwise, `delay` how many seconds the server asked to wait before it,
-    `missing` that the server has no such file.
+    `code` is curl's exit code for it (curl(1), EXIT CODES), `retry` tells whether another attempt may end otherwise, `delay`
+    how many seconds the server asked to wait before it, `missing` that the server has no such file.
     """
 
-    def __init__(self, reason: str, *, retry: bool = False, delay: float = 0.0, missing: bool = False) -> None:
+    def __init__(
+        self, reason: str, code: int, *, retry: bool = False, delay: float = 0.0, missing: bool = False
+    ) -> None:
         super().__init__(reason)
+        self.code = code
         self.retry = retry
         self.delay = delay
         self.missing = missing
@@ -90,16 +95,16 @@ def parse_url(url: str) -> Url:
         host = parts.hostname or ""
         host = host if host.isascii() else host.encode("idna").decode()
     except ValueError as error:
-        raise FetchError(f"the URL is not valid: {error}") from None
+        raise FetchError(f"the URL is not valid: {error}", 3) from None
     if parts.scheme == "file":
         if host not in ("", "localhost"):
-            raise FetchError(f"file URLs name a file of this host, but found the host '{host}'")
+            raise FetchError(f"file URLs name a file of this host, but found the host '{host}'", 3)
         # A file name may hold what elsewhere begins a query or fragment.
         return Url("file", "", 0, url[url.index("/", len("file://")) :] if "/" in url[len("file://") :] else "", "")
     if parts.scheme not in ("http", "https"):
-        raise FetchError(f"the scheme '{parts.scheme}' is not supported, only http, https and file are")
+        raise FetchError(f"the scheme '{parts.scheme}' is not supported, only http, https and file are", 1)
     if not host:
-        raise FetchError("the URL names no host")
+        raise FetchError("the URL names no host", 3)
     user = parts.netloc.rpartition("@")[0]
     port = port if port is not None else 443 if parts.scheme == "https" else 80
     return Url(parts.scheme, host, port, parts.path or "/", parts.query, urllib.parse.unquote(user))
@@ -147,6 +152,18 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _code(error: Exception, otherwise: int) -> int:
+    if isinstance(error, socket.gaierror):
+        return 6
+    if isinstance(error, TimeoutError):
+        return 28
+    if isinstance(error, http.client.IncompleteRead):
+        return 18
+    if isinstance(error, ssl.SSLError):
+        return 60 if isinstance(error, ssl.SSLCertVerificationError) else 35
+    return 52 if isinstance(error, http.client.RemoteDisconnected) else otherwise
+
+
 def _may_pass(error: Exception) -> bool:
     if isinstance(error, ssl.SSLCertVerificationError):
         return False
@@ -171,7 +188,9 @@ class Contexts:
                     self._contexts[tls] = self._make(tls)
                 except (OSError, ssl.SSLError) as error:
                     files = [name for name in (tls.ca_cert, tls.client_cert, tls.client_key) if name]
-                    raise FetchError(f"the TLS files {', '.join(files)} cannot be used: {_reason(error)}") from error
+                    raise FetchError(
+                        f"the TLS files {', '.join(files)} cannot be used: {_reason(error)}", 58
+                    ) from error
             return self._contexts[tls]
 
     @staticmethod
@@ -239,17 +258,17 @@ class Session:
             except (OSError, ValueError) as error:
                 failure = _reason(error)
         else:
-            raise FetchError(failure)
+            raise FetchError(failure, 37)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise FetchError("it is not a regular file")
+            raise FetchError("it is not a regular file", 37)
         with open(fd, "rb", buffering=0) as file:
             buffer = memoryview(bytearray(CHUNK))
             while True:
                 try:
                     count = file.readinto(buffer)
                 except OSError as error:
-                    raise FetchError(_reason(error)) from error
+                    raise FetchError(_reason(error), 37) from error
                 if not count:
                     return
                 write(buffer[:count])
@@ -270,14 +289,14 @@ class Session:
             location = response.getheader("Location") or ""
             self._finish(response, key)
             if not location:
-                raise FetchError(f"the server answered {response.status} without saying where to go")
+                raise FetchError(f"the server answered {response.status} without saying where to go", 22)
             base = f"{url.scheme}://{'[' + url.host + ']' if ':' in url.host else url.host}:{url.port}{resource}"
             url = parse_url(urllib.parse.urljoin(base, location))
             if url.scheme == "file":
-                raise FetchError("the server redirected to a file of this host, which is not followed")
+                raise FetchError("the server redirected to a file of this host, which is not followed", 1)
             # What a server sends is quoted already.
             resource = urllib.parse.quote(url.path, safe="/~:@!$&'()*,;=+%") + (f"?{url.query}" if url.query else "")
-        raise FetchError(f"more than {MAX_REDIRECTS} redirects")
+        raise FetchError(f"more than {MAX_REDIRECTS} redirects", 47)
 
     def _request(
         self, url: Url, resource: str, headers: dict[str, str], tls: Tls
@@ -296,7 +315,7 @@ class Session:
             if connection is None:
                 connection = self._connections[key] = self._connect(url, proxy, tls)
             if self._aborted:
-                raise FetchError("interrupted")
+                raise FetchError("interrupted", INTERRUPTED)
             try:
                 connection.request("GET", resource, headers=headers)
                 if connection.sock is not None:
@@ -306,7 +325,7 @@ class Session:
                 self._drop(key)
                 if kept and isinstance(error, (ConnectionError, http.client.BadStatusLine)):
                     continue  # the server closed the kept connection in between: says nothing about the file
-                raise FetchError(self._explain(error, proxy), retry=_may_pass(error)) from error
+                raise FetchError(self._explain(error, proxy), _code(error, 7), retry=_may_pass(error)) from error
 
     def _connect(self, url: Url, proxy: Proxy | None, tls: Tls) -> http.client.HTTPConnection:
         if proxy is None:
@@ -320,7 +339,7 @@ class Session:
                 return http.client.HTTPSConnection(proxy.host, proxy.port, timeout=CONNECT_TIMEOUT, context=context)
             return http.client.HTTPConnection(proxy.host, proxy.port, timeout=CONNECT_TIMEOUT)
         if proxy.scheme == "https":
-            raise FetchError(f"the proxy {proxy} is spoken to over TLS, which is supported for http URLs only")
+            raise FetchError(f"the proxy {proxy} is spoken to over TLS, which is supported for http URLs only", 4)
         context = self._contexts.get(tls)
         connection = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=CONNECT_TIMEOUT, context=context)
         auth = {"Proxy-Authorization": _basic(proxy.credentials)} if proxy.credentials else {}
@@ -334,7 +353,7 @@ class Session:
             after = response.getheader("Retry-After") or ""
             missing = response.status in _MISSING
             retry = missing or response.status in _PASSING
-            raise FetchError(reason, retry=retry, delay=float(after) if after.isdigit() else 0.0, missing=missing)
+            raise FetchError(reason, 22, retry=retry, delay=float(after) if after.isdigit() else 0.0, missing=missing)
         buffer = memoryview(bytearray(CHUNK))
         complete = False
         try:
@@ -342,15 +361,15 @@ class Session:
                 try:
                     count = response.readinto(buffer)
                 except (OSError, http.client.HTTPException) as error:
-                    raise FetchError(_reason(error), retry=_may_pass(error)) from error
+                    raise FetchError(_reason(error), _code(error, 56), retry=_may_pass(error)) from error
                 if not count:
                     break
                 write(buffer[:count])
             if self._aborted:
-                raise FetchError("interrupted")
+                raise FetchError("interrupted", INTERRUPTED)
             # http.client takes an early end for the end.
             if response.length:
-                raise FetchError("the server closed the connection before the end of the file", retry=True)
+                raise FetchError("the server closed the connection before the end of the file", 18, retry=True)
             complete = True
         finally:
             if not complete or response.will_close:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from osbuild import host
+from osbuild import host, sources
 from osbuild.util import download, jsoncomm
 
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ def fetch_error(curl: Any, items: dict[str, Any]) -> str:
     result = curl.fetch_all(items)
     assert result["success"] is False
     assert not [name for name in os.listdir(curl.cache) if not name.startswith("sha256:")]
-    error: str = result["results"][-1]["error"]
-    assert result["output"].endswith(error)
+    assert all(item["success"] == (not item["error"]) for item in result["results"])
+    prefix = "source org.osbuild.curl finished unsuccessfully: "
+    assert result["output"].startswith(prefix)
+    assert sources.SourceResults.from_dict(result).output == result["output"]
+    error: str = result["output"].removeprefix(prefix)
     return error
 
 
@@ -153,7 +156,25 @@ def test_one_failure_does_not_keep_others_from_coming(curl: Any, server: Server,
 def test_several_failures_are_counted(curl: Any, server: Server) -> None:
     items = {f"sha256:{i:064x}": server.url(f"/none{i}") for i in range(3)}
     assert fetch_error(curl, items).endswith("404 Not Found (tried 10 times) (3 of 3 files failed)")
-    assert len(curl.fetch_all(items)["results"]) == 4
+
+
+def test_results_of_failures_read_like_those_of_curl(curl: Any, server: Server) -> None:
+    wrong = f"sha256:{1:064x}"
+    server.add("/a", b"x")
+    url = server.url("/none", "me:secret@")
+    results = curl.fetch_all({wrong: server.url("/a"), NOTHING: {"url": url, "insecure": True}})["results"]
+    assert [(item["metadata"], item["error"]) for item in results] == [
+        (
+            {"checksum": wrong},
+            f"failed to move to target directory: checksum mismatch: {wrong} {server.url('/a')}",
+        ),
+        ({"checksum": NOTHING}, f"curl: error downloading {server.url('/none')}: exit code 22"),
+        (
+            {},
+            f"curl: finished with return_code 22 but [('{NOTHING}', {{'url': '{server.url('/none')}', "
+            "'insecure': True})] left to download",
+        ),
+    ]
 
 
 def close_early(handler: Handler) -> None:
