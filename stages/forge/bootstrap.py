@@ -176,7 +176,8 @@ def _direct(job: Job, deferred: frozenset[str]) -> None:
 def _with_dpkg(job: Job) -> None:
     """What dpkg needs to run is laid down without a record of it, then dpkg unpacks everything properly."""
     # Two of these with one path are no matter: dpkg replaces every file of theirs anyway.
-    job.extract(essential(job.packages), conffiles=False)
+    # Their directories get the attributes now: dpkg leaves directories that are there as they are.
+    settle_directories(job.extract(essential(job.packages), conffiles=False), job.merged)
     dpkgdb.create(job.architecture)
     _dpkg_unpack(job, job.packages)
 
@@ -195,7 +196,7 @@ def configure(job: Job) -> None:
         with initramfs.deferred(job.env):
             options = dpkg.options(unsafe_io=job.unsafe_io)
             # No package declares what it needs of essential ones (passwd, say, reads the configuration of login).
-            names = [package.qualified for package in essential(job.packages)]
+            names = [package.qualified for package in essential(job.packages) if dpkgdb.is_known(package)]
             dpkg.run([*options, "--no-triggers", "--configure", *names], job.env, job.packages)
             dpkg.run([*options, "--configure", "-a"], job.env, job.packages)
     finally:

@@ -104,6 +104,11 @@ def installed() -> dict[str, Stanza]:
             if s.get("Package")}
 
 
+def is_known(package: Package) -> bool:
+    """Whether dpkg still knows the unpacked package: one whose files another replaced all has disappeared."""
+    return os.path.exists(f"{ADMIN}/info/{package.qualified}.list")
+
+
 def contested_paths() -> Mapping[bytes, str]:
     """Relative paths that diversions or ownership overrides speak of, with the package a diversion belongs to ("" if none)."""
     found: dict[bytes, str] = {}
