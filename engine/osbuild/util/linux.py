@@ -221,9 +221,7 @@ class Libc:
         self.futimens = bind(
             "futimens", [ctypes.c_int, ctypes.POINTER(c_timespec_times2)], ((1, "fd"), (1, "timespec"))
         )
-        self._memfd_create = bind(
-            "memfd_create", [ctypes.c_char_p, ctypes.c_uint], ((1, "name"), (1, "flags", 0))
-        )
+        self._memfd_create = bind("memfd_create", [ctypes.c_char_p, ctypes.c_uint], ((1, "name"), (1, "flags", 0)))
         self.prctl = bind(
             "prctl",
             [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong],
@@ -289,9 +287,7 @@ def umount(target: str | os.PathLike[str], flags: int = 0) -> None:
         raise OSError(e.errno, e.strerror, os.fspath(target)) from None
 
 
-def bind_mount(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], *, read_only: bool = True
-) -> None:
+def bind_mount(source: str | os.PathLike[str], target: str | os.PathLike[str], *, read_only: bool = True) -> None:
     """Mount `source` on `target`, private and without what is mounted below `source`. OSError."""
     mount(source, target, None, MS_BIND)
     try:
