@@ -187,8 +187,8 @@ class Downloader:
                 if task.error and task.mismatches < MAX_MISMATCHES:
                     delay = 0.0
             except FetchError as error:
-                if error.code == INTERRUPTED:
-                    task.code = error.code
+                if session.aborted:
+                    task.code = INTERRUPTED
                     self._tasks.finish(task)
                     break
                 times = f" (tried {task.attempts} times)" if task.attempts > 1 else ""

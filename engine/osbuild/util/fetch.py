@@ -205,14 +205,14 @@ class Contexts:
 
 
 class Session:
-    """The connections of one thread."""
+    """The connections of one thread. `aborted` tells that another one had them closed: failures say nothing then."""
 
     def __init__(self, proxies: Proxies = NO_PROXY, contexts: Contexts | None = None, agent: str = "osbuild") -> None:
         self._proxies = proxies
         self._contexts = contexts or Contexts()
         self._agent = agent
         self._connections: dict[tuple[object, ...], http.client.HTTPConnection] = {}
-        self._aborted = False
+        self.aborted = False
 
     def fetch(self, url: str, write: Write, tls: Tls = Tls(), *, fresh: bool = False) -> None:
         """Hand the content of `url` to `write`, piece by piece; nothing is handed over before the server agreed to send it.
@@ -240,7 +240,7 @@ class Session:
 
     def abort(self) -> None:
         """Make a fetch that runs in another thread fail at once."""
-        self._aborted = True
+        self.aborted = True
         for connection in list(self._connections.values()):
             sock = connection.sock
             if sock is not None:
@@ -314,7 +314,7 @@ class Session:
             kept = connection is not None
             if connection is None:
                 connection = self._connections[key] = self._connect(url, proxy, tls)
-            if self._aborted:
+            if self.aborted:
                 raise FetchError("interrupted", INTERRUPTED)
             try:
                 connection.request("GET", resource, headers=headers)
@@ -357,7 +357,7 @@ class Session:
         buffer = memoryview(bytearray(CHUNK))
         complete = False
         try:
-            while not self._aborted:
+            while not self.aborted:
                 try:
                     count = response.readinto(buffer)
                 except (OSError, http.client.HTTPException) as error:
@@ -365,7 +365,7 @@ class Session:
                 if not count:
                     break
                 write(buffer[:count])
-            if self._aborted:
+            if self.aborted:
                 raise FetchError("interrupted", INTERRUPTED)
             # http.client takes an early end for the end.
             if response.length:

@@ -98,10 +98,8 @@ def test_all_algorithms_are_verified(curl: Any, server: Server, algorithm: str) 
 def test_many_files_travel_at_once_over_few_kept_connections(curl: Any, server: Server, cache: Path) -> None:
     server.delay = 0.02
     items = {server.add(f"/pool/{i}", os.urandom(1000)): server.url(f"/pool/{i}") for i in range(80)}
-    start = time.monotonic()
     fetch_ok(curl, items)
-    assert time.monotonic() - start < 80 * 0.02 / 2
-    assert 2 <= server.most_active <= 8
+    assert 3 <= server.most_active <= 8
     assert server.connections <= 8
     assert sorted(os.listdir(cache)) == sorted(items)
 
