@@ -125,12 +125,18 @@ def _explained(places: list[Place], failures: list[tuple[str, str]], message: st
     parts = [part.strip() for part in re.split(r"(?:^|, )[EW]:", message) if part.strip()]
     texts = [f"{description}: {text}" for description, text in failures if text] + parts
     everything = "; ".join(" ".join(text.split()) for text in texts)
-    for text in texts:
-        place = _place_of(places, text)
-        if place is None:
-            continue
-        kind, reason = _reason(place, text)
-        return kind(f"source {place.label}: {reason}", source=place.label, apt_messages=everything)
+    placed = [(place, text) for text in texts if (place := _place_of(places, text)) is not None]
+    for place, text in placed:
+        known = _reason(place, text)
+        if known is not None:
+            kind, reason = known
+            return kind(f"source {place.label}: {reason}", source=place.label, apt_messages=everything)
+    if placed:
+        place, text = placed[0]
+        tail = " ".join(text.split()).split(": ", 1)[-1]
+        return PackageError(
+            f"source {place.label}: could not be fetched: {tail}", source=place.label, apt_messages=everything
+        )
     first = " ".join(texts[0].split()) if texts else "no reason given"
     return PackageError(f"the package indices could not be fetched: {first}", apt_messages=everything)
 
@@ -152,8 +158,8 @@ def _keyring(place: Place) -> str:
     return place.source.signed_by or "debian-archive-keyring"
 
 
-def _reason(place: Place, text: str) -> tuple[type[PackageError], str]:
-    """Why, in the reader's words; apt's own text where it says something only apt knows."""
+def _reason(place: Place, text: str) -> tuple[type[PackageError], str] | None:
+    """Why, in the reader's words, from the messages of apt 2 (gpgv) and apt 3 (sqv); None: apt's own text says more."""
     flat = " ".join(text.split())
     if "NO_PUBKEY" in flat or "Missing key" in flat:
         keys = sorted(set(re.findall(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{8,})", flat)))
@@ -165,15 +171,16 @@ def _reason(place: Place, text: str) -> tuple[type[PackageError], str]:
         return PackageError, f"the key in {_keyring(place)} that signed the Release file has expired"
     if "REVKEYSIG" in flat:
         return PackageError, f"the key in {_keyring(place)} that signed the Release file was revoked"
-    if (
-        "BADSIG" in flat
-        or "signatures were invalid" in flat
-        or "Malformed signature" in flat
-        or "bad signature" in flat.lower()
+    if re.search(
+        r"BADSIG|signatures? (?:was|were) invalid|Malformed signature|bad signature|manipulated", flat, re.IGNORECASE
     ):
         return PackageError, "the signature of the Release file is wrong; the file was altered or is damaged"
     if "NOSPLIT" in flat or "NODATA" in flat or "Clearsigned file" in flat or "not signed properly" in flat:
         return PackageError, "the Release file is not a properly signed one (a login page of the network, or damaged)"
+    if "/sqv returned" in flat:
+        return PackageError, f"the signature of the Release file cannot be verified: {flat.rsplit('is: ', 1)[-1]}"
+    if "weak security information" in flat:
+        return PackageError, "the Release file has no strong checksums (SHA256) of the indices"
     if "is expired" in flat:
         since = re.search(r"invalid since ([^)]*)\)", flat)
         ago = f" since {since[1].strip()}" if since else ""
@@ -197,8 +204,7 @@ def _reason(place: Place, text: str) -> tuple[type[PackageError], str]:
         file = re.search(rf"{re.escape(place.suite)}(/?\S* (?:\S+ )?(?:Packages|(?:In)?Release)):", flat)
         of = f" for {file[1].strip(' /')}" if file else ""
         return PackageError, f"the server answers {status[1]} {status[2].strip()}{of}"
-    tail = flat.split(": ", 1)[-1]
-    return PackageError, f"could not be fetched: {tail}"
+    return None
 
 
 def _check(apt_pkg: Any, places: list[Place], lists: Path, request: Request) -> tuple[list[Release], list[str]]:

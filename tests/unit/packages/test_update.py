@@ -69,6 +69,7 @@ def test_altered_release_is_refused(broken: Repo, resolve: Any) -> None:
     assert "the signature of the Release file is wrong" in failure(resolve, broken.source())
 
 
+@pytest.mark.skipif(Path("/usr/bin/sqv").exists(), reason="sqv (apt 3) takes what a key signed before it expired")
 def test_expired_key_is_refused(broken: Repo, tmp_path: Path, resolve: Any) -> None:
     old = Keys(tmp_path / "old", when="20200101T000000")
     try:
@@ -79,6 +80,11 @@ def test_expired_key_is_refused(broken: Repo, tmp_path: Path, resolve: Any) -> N
     finally:
         old.close()
     assert "has expired" in text
+
+
+def test_release_without_checksums_is_refused(broken: Repo, resolve: Any) -> None:
+    broken.release(f"Origin: Test\nSuite: stable\nDate: {ago(60)}\n")
+    assert "the Release file has no strong checksums" in failure(resolve, broken.source())
 
 
 def test_login_page_instead_of_a_release_is_told(broken: Repo, resolve: Any) -> None:
