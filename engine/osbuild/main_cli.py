@@ -164,10 +164,15 @@ def show_summary(manifest: Manifest, store: ObjectStore) -> None:
     for pipeline in manifest:
         print(f"  {pipeline.name + ':':<10}\t{pipeline.id}")
     print(f"{fmt.bold}Checkpoints{fmt.reset}")
+    forgotten = False
     for pipeline in manifest:
         for stage in pipeline.stages:
             if stage.checkpoint:
-                print(f"  {stage.id}: {'cached' if store.contains(stage.id, only_cached=True) else 'not cached'}")
+                cached = store.contains(stage.id, only_cached=True)
+                print(f"  {stage.id}: {'cached' if cached else 'not cached'}")
+                forgotten = forgotten or not cached
+    if forgotten and not store.maximum_size:
+        print("  nothing is kept in a store without a size limit: set one with --cache-max-size")
 
 
 def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:

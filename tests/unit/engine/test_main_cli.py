@@ -168,6 +168,13 @@ def test_checkpoint_is_kept_and_used(engine: Engine) -> None:
     assert f"{third['log']['tree'][0]['id']}: cached" in text.stdout
 
 
+def test_a_store_without_limit_keeps_nothing_and_says_so(engine: Engine) -> None:
+    result = engine.run(TREE, "--export", "tree", "--checkpoint", "tree")
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-2].endswith(": not cached")
+    assert "set one with --cache-max-size" in result.stdout.splitlines()[-1]
+
+
 def test_changed_stage_code_is_a_miss(engine: Engine) -> None:
     options = ("--export", "tree", "--checkpoint", "tree", "--cache-max-size", "unlimited")
     dependent = manifest(pipeline("build", "list"), pipeline("tree", "write"))
