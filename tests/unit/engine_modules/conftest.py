@@ -6,6 +6,7 @@ import collections
 import hashlib
 import http.server
 import importlib.util
+import select
 import socket
 import sys
 import threading
@@ -108,6 +109,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         finally:
             with server.lock:
                 server.active -= 1
+
+    def do_CONNECT(self) -> None:
+        """Be a proxy: hand bytes to and fro, to this host whatever name was asked for."""
+        with self.server.lock:
+            self.server.requests.append(f"CONNECT {self.path}")
+            self.server.headers.append(dict(self.headers.items()))
+            if self.server.answers["CONNECT"]:
+                self.server.answers["CONNECT"].pop(0)(self)
+                return
+        with socket.create_connection(("127.0.0.1", int(self.path.rpartition(":")[2]))) as target:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: target, target: self.connection}
+            while True:
+                for source in select.select(list(ends), [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        self.close_connection = True
+                        return
+                    ends[source].sendall(data)
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)

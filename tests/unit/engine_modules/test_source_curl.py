@@ -378,6 +378,25 @@ def test_untrusted_certificate_is_refused_unless_insecure(curl: Any, tls_server:
     fetch_ok(curl, {checksum: {"url": url, "insecure": True}})
 
 
+def test_https_goes_through_a_tunnel(
+    curl: Any, tls_server: Server, second_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", second_server.url("", "user:word@"))
+    items: dict[str, Any] = {}
+    for path in ("/a", "/b"):
+        url = tls_server.url(path).replace("http:", "https:").replace("127.0.0.1", "mirror.example.com")
+        items[tls_server.add(path, path.encode())] = {"url": url, "insecure": True}
+    fetch_ok(curl, items)
+    assert second_server.requests[0] == f"CONNECT mirror.example.com:{tls_server.server_port}"
+    assert second_server.headers[0]["Proxy-Authorization"] == "Basic dXNlcjp3b3Jk"
+    assert sorted(tls_server.requests) == ["/a", "/b"]
+    assert all("Proxy-Authorization" not in headers for headers in tls_server.headers)
+    second_server.answers["CONNECT"] = [lambda handler: handler.reply(407)]
+    error = fetch_error(curl, {NOTHING: "https://mirror.example.com/x"})
+    assert "Tunnel connection failed: 407" in error and f"(proxy {second_server.url('')})" in error
+    assert "word" not in error
+
+
 def test_mtls_secrets_come_from_the_environment(
     curl: Any, tls_server: Server, tls_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
