@@ -147,7 +147,7 @@ class Downloader:
         self._sessions = [Session(self._proxies, contexts, self._agent) for _ in range(min(CONNECTIONS, len(tasks)))]
         start = time.monotonic()
         with (
-            tempfile.TemporaryDirectory(prefix="osbuild-unverified-file-", dir=self._directory) as temporary,
+            tempfile.TemporaryDirectory(prefix=".unverified-", dir=self._directory) as temporary,
             closing_watched(watched, self._abort),
         ):
             workers = [
