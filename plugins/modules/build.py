@@ -185,7 +185,7 @@ EXAMPLES = r"""
 RETURN = r"""
 build_id:
   description: The build's id. Jobs of the same id are one build.
-  returned: always
+  returned: when there is anything to build, or to be built
   type: str
   sample: 3f0a6c1d2b9e4857
 msg:
@@ -309,6 +309,11 @@ failed_pipeline:
   returned: failure of a stage
   type: str
   sample: os
+failed_source:
+  description: The source of files, like packages, that failed.
+  returned: failure of a source
+  type: str
+  sample: org.osbuild.curl
 error:
   description: The kind of failure, V(BuildError) or V(BuildTimeout).
   returned: failure of a build

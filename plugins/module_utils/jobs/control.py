@@ -246,6 +246,14 @@ def prune(root: Path = JOBS, kept: int = KEPT_JOBS, keep: str = "") -> None:
         shutil.rmtree(one.folder.path, ignore_errors=True)
 
 
+def _culprit(failure: Mapping[str, Any]) -> dict[str, str]:
+    if failure["kind"] == "source":
+        return {"failed_source": failure["stage"]}
+    if failure["kind"] == "stage":
+        return {"failed_stage": failure["stage"], "failed_pipeline": failure["pipeline"]}
+    return {}
+
+
 def error_of(found: Status) -> BuildError | None:
     """The error that a job's end means, None for success or a job that still runs.
 
@@ -269,8 +277,7 @@ def error_of(found: Status) -> BuildError | None:
         build_id=found.build_id,
         state=found.state,
         error=kind.__name__,
-        failed_stage=failure["stage"],
-        failed_pipeline=failure["pipeline"],
+        **_culprit(failure),
         log_tail=[line[:300] for line in failure["tail"][-40:]],
         log_path=log_path,
         duration=(found.result or {}).get("seconds"),
