@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import dpkg, dpkgdb, initramfs, policy, preinst, usrmerge
+from . import conflicts, dpkg, dpkgdb, initramfs, policy, preinst, usrmerge
 from .deb import Package
 from .errors import StageError
 from .extract import Listing, extract_all, settle_directories
@@ -54,39 +54,21 @@ class Job:
         return listings
 
 
-class _NeedsDpkg(Exception):
-    """These packages (by name) can only be unpacked by dpkg itself."""
-
-    def __init__(self, names: frozenset[str], reason: str) -> None:
-        super().__init__(reason)
-        self.names = names
+class _AllByDpkg(Exception):
+    """What dpkg itself needs can only be unpacked by dpkg."""
 
 
 def unpack(job: Job, method: str) -> None:
     """Unpack all packages; what remains is `dpkg --configure`.
 
-    method: "dpkg", or "auto" and "direct": those that dpkg alone can treat correctly (paths shared under Replaces,
-    diverted or overridden paths) are left to it, which "direct" refuses with StageError.
+    method: "dpkg", or "auto" and "direct": those that dpkg alone can treat correctly (see `conflicts`) are left to it,
+    which "direct" refuses with StageError.
     """
-    deferred: frozenset[str] = _shared_paths(job) if method != "dpkg" else frozenset()
-    reason = "they ship the same path as another package"
-    while method != "dpkg":
-        if deferred:
-            names = ", ".join(sorted(deferred))
-            if method == "direct":
-                raise StageError(f"method 'direct' cannot unpack {names}: {reason}; use 'auto' or 'dpkg'")
-            if any(package.name in deferred for package in essential(job.packages)):
-                print(f"everything is unpacked by dpkg, as {names} need it: {reason}")
-                break
-            print(f"unpacked by dpkg: {names}: {reason}")
+    if method != "dpkg":
         try:
-            _direct(job, deferred)
+            _direct(job, method)
             return
-        except _NeedsDpkg as declined:
-            if declined.names <= deferred:
-                raise RuntimeError(f"declined again: {declined}") from None
-            deferred |= declined.names
-            reason = str(declined)
+        except _AllByDpkg:
             _start_over()
     _with_dpkg(job)
 
@@ -107,70 +89,49 @@ def _start_over() -> None:
             os.unlink(f"/{name}")
 
 
-def _shared_paths(job: Job) -> frozenset[str]:
-    """Packages that, by their md5sums, ship a regular file another one ships as well."""
-    owner: dict[bytes, str] = {}
-    found = set()
-    for package in job.packages:
-        for path in package.md5_paths:
-            other = owner.setdefault(usrmerge.canonical(path, job.merged), package.name)
-            if other != package.name:
-                found |= {other, package.name}
-    return frozenset(found)
+def _leave(job: Job, method: str, names: set[str], reason: str) -> set[str]:
+    """Say that `names` are left to dpkg, or raise if that is not possible."""
+    if names:
+        listed = ", ".join(sorted(names))
+        if method == "direct":
+            raise StageError(f"method 'direct' cannot unpack {listed}: {reason}; use 'auto' or 'dpkg'")
+        if any(package.name in names for package in essential(job.packages)):
+            print(f"everything is unpacked by dpkg, as {listed} need it: {reason}")
+            raise _AllByDpkg
+        print(f"unpacked by dpkg: {listed}: {reason}")
+    return names
 
 
-def _check_shared(job: Job, packages: Sequence[Package], listings: Sequence[Listing]) -> None:
-    """Raise _NeedsDpkg for what was found only while unpacking: shared links, links where others have directories."""
-    owner: dict[bytes, str] = {}
-    found: set[str] = set()
-    links: dict[bytes, str] = {}
-    for package, listing in zip(packages, listings, strict=True):
-        for path in listing.others:
-            other = owner.setdefault(usrmerge.canonical(path, job.merged), package.name)
-            if other != package.name:
-                found |= {other, package.name}
-        for path in listing.symlinks:
-            links[usrmerge.canonical(path, job.merged)] = package.name
-    for package, listing in zip(packages, listings, strict=True):
-        for path in listing.taken:
-            found |= {owner.get(usrmerge.canonical(path, job.merged), package.name), package.name}
-        for path in listing.directories:
-            other = links.get(usrmerge.canonical(path, job.merged))
-            if other is not None and other != package.name:
-                found |= {other, package.name}
-    if found:
-        raise _NeedsDpkg(frozenset(found), "they ship the same path as another package")
-
-
-def _check_contested(packages: Sequence[Package], listings: Sequence[Listing]) -> None:
-    """Raise _NeedsDpkg for packages with a path that a preinst has diverted or overridden: dpkg would have known."""
-    contested = dpkgdb.contested_paths()
-    if not contested:
-        return
-    found = {
-        package.name
-        for package, listing in zip(packages, listings, strict=True)
-        if any(path in contested for path in (*listing.others, *listing.directories))
-    }
-    if found:
-        raise _NeedsDpkg(frozenset(found), "a preinst diverts or overrides a path of theirs")
-
-
-def _direct(job: Job, deferred: frozenset[str]) -> None:
-    """Parallel extraction, a written database, preinst scripts; then dpkg for the deferred ones."""
+def _direct(job: Job, method: str) -> None:
+    """Parallel extraction, a written database, preinst scripts; then dpkg for those that need it."""
+    deferred = _leave(job, method, conflicts.shared_before(job.packages, job.merged), conflicts.SHARED)
     packages = [package for package in job.packages if package.name not in deferred]
     dpkgdb.create(job.architecture)
-    listings = job.extract(packages, conffiles=True)
-    _check_shared(job, packages, listings)
-    settle_directories(listings, job.merged)
-    for package, listing in zip(packages, listings, strict=True):
+    unpacked = list(zip(packages, job.extract(packages, conffiles=True), strict=True))
+    if found := _leave(job, method, conflicts.shared_after(unpacked, job.merged), conflicts.SHARED):
+        unpacked = conflicts.take_back(found, unpacked)
+        deferred |= found
+    settle_directories([listing for _, listing in unpacked], job.merged)
+    _record(unpacked)
+    preinst.run_all([package for package, _ in unpacked], job.env, preinst.dpkg_version(packages))
+    if found := _leave(job, method, conflicts.contested(unpacked), conflicts.CONTESTED):
+        for package, _ in unpacked:
+            if package.name in found:
+                dpkgdb.forget_info(package)
+        unpacked = conflicts.take_back(found, unpacked)
+        deferred |= found
+        _record(unpacked)
+    if deferred:
+        _dpkg_unpack(job, [package for package in job.packages if package.name in deferred])
+
+
+def _record(unpacked: conflicts.Unpacked) -> None:
+    """Make dpkg's database say that these packages, and no others, are unpacked."""
+    packages = [package for package, _ in unpacked]
+    for package, listing in unpacked:
         dpkgdb.write_info(package, listing)
     dpkgdb.write_status(packages)
     dpkgdb.write_triggers(packages)
-    preinst.run_all(packages, job.env, preinst.dpkg_version(packages))
-    _check_contested(packages, listings)
-    if deferred:
-        _dpkg_unpack(job, [package for package in job.packages if package.name in deferred])
 
 
 def _with_dpkg(job: Job) -> None:

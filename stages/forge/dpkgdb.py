@@ -8,7 +8,7 @@ Everything is written below the current root (see `root`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from .deb import Package
 from .extract import Listing
@@ -73,7 +73,7 @@ def write_status(packages: Sequence[Package]) -> None:
 
 
 def write_triggers(packages: Sequence[Package]) -> None:
-    """triggers/File and triggers/<name> from the packages' interests."""
+    """triggers/File and triggers/<name> from the packages' interests; those of an earlier call are gone."""
     files: list[str] = []
     named: dict[str, list[str]] = {}
     for package in sorted(packages, key=lambda package: (package.name, package.architecture)):
@@ -87,6 +87,8 @@ def write_triggers(packages: Sequence[Package]) -> None:
                 files.append(f"{words[1]} {interested}\n")
             elif "/" not in words[1]:
                 named.setdefault(words[1], []).append(f"{interested}\n")
+    for name in set(os.listdir(f"{ADMIN}/triggers")) - {"Lock", "Unincorp"}:
+        os.unlink(f"{ADMIN}/triggers/{name}")
     if files:
         write(f"{ADMIN}/triggers/File", "".join(files).encode("utf-8", "surrogateescape"))
     for name, lines in named.items():
@@ -109,22 +111,39 @@ def is_known(package: Package) -> bool:
     return os.path.exists(f"{ADMIN}/info/{package.qualified}.list")
 
 
-def contested_paths() -> Mapping[bytes, str]:
-    """Relative paths that diversions or ownership overrides speak of, with the package a diversion belongs to ("" if none)."""
-    found: dict[bytes, str] = {}
+def forget_info(package: Package) -> None:
+    """Remove the package's files below info/ again."""
+    for name in ("list", *package.members):
+        try:
+            os.unlink(f"{ADMIN}/info/{package.qualified}.{name}")
+        except FileNotFoundError:
+            continue
+
+
+def _diversions() -> list[tuple[bytes, bytes]]:
+    """(diverted path, where its file goes instead), both relative."""
     try:
         with open(f"{ADMIN}/diversions", "rb") as file:
             lines = file.read().split(b"\n")
     except FileNotFoundError:
-        lines = []
-    for number in range(0, len(lines) - 2, 3):
-        found[lines[number].lstrip(b"/")] = os.fsdecode(lines[number + 2])
+        return []
+    return [(lines[at].lstrip(b"/"), lines[at + 1].lstrip(b"/")) for at in range(0, len(lines) - 2, 3)]
+
+
+def diverted_paths() -> dict[bytes, bytes]:
+    """Where the files of diverted paths go instead."""
+    return dict(_diversions())
+
+
+def contested_paths() -> frozenset[bytes]:
+    """Relative paths that diversions or ownership overrides speak of."""
+    found = {path for path, _ in _diversions()}
     try:
         with open(f"{ADMIN}/statoverride", "rb") as file:
             for line in file:
                 words = line.rstrip(b"\n").split(b" ", 3)
                 if len(words) == 4:
-                    found[words[3].lstrip(b"/")] = ""
+                    found.add(words[3].lstrip(b"/"))
     except FileNotFoundError:
         pass
-    return found
+    return frozenset(found)

@@ -178,7 +178,7 @@ def test_a_diversion_made_by_a_preinst_is_honoured(bootstrap: Bootstrap, worksho
             "preinst": "dpkg-divert --package aa --add --rename --divert /usr/bin/tool.real /usr/bin/tool\n"}),
     ]
     said = succeeded(bootstrap(*packages))
-    assert "unpacked by dpkg: bb: a preinst diverts" in said
+    assert "unpacked by dpkg: bb: a package script diverts" in said
     assert (tree / "usr/bin/tool.real").read_text() == "original"
     assert not (tree / "usr/bin/tool").exists()
 
