@@ -125,6 +125,10 @@ class Console:
         answer = self.run("id -u")
         if answer.text != "0":
             raise ConsoleError(f"console: sudo did not give a root shell but: {answer.text}")
+        # Kernel and service manager write to this line as well, into the middle of what a command prints.
+        # SIGRTMIN+21: systemd(1).
+        self.send("dmesg --console-off; kill -s RTMIN+21 1")
+        self.run("sleep 1")
 
     def _shell(self, line: str) -> None:
         """Type *line*, which starts a shell, and make that quiet enough for :meth:`run`."""
