@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -62,7 +63,9 @@ def read_manifest(path: str) -> dict[str, Any]:
                 manifest = json.load(file)
     except OSError as exc:
         raise _Failure("manifest", f"cannot read the manifest: {exc}") from exc
-    except (ValueError, RecursionError) as exc:
+    except RecursionError as exc:
+        raise _Failure("manifest", f"manifest {path} is nested too deeply") from exc
+    except ValueError as exc:
         raise _Failure("manifest", f"manifest {path} is not JSON: {exc}") from exc
     if not isinstance(manifest, dict):
         raise _Failure("manifest", f"manifest {path} is not a JSON object but {type(manifest).__name__}")
@@ -298,7 +301,9 @@ def report_failure(args: argparse.Namespace, failure: _Failure) -> int:
     if args.json or args.inspect:
         print_json(failure.as_dict())
     if not args.quiet:
-        print(f"osbuild: {failure}", file=sys.stderr)
+        # One line, and none of the terminal's control sequences: it may quote what stands in the manifest.
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(failure))
+        print(f"osbuild: {text}", file=sys.stderr)
     return EXIT_FAILED
 
 
@@ -330,6 +335,10 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
     """
     args = parse_arguments(sys.argv[1:])
     args.own_process = own_process
+    for stream in (sys.stdout, sys.stderr):
+        # What a manifest or a path says may not be expressible in the terminal's encoding.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with sigterm_unwinds():
             return run(args)

@@ -48,6 +48,10 @@ META_JSON_SCHEMA: dict[str, Any] = {
 }
 
 
+# Bytes of a file name, of all file systems of Linux that matter (limits.h(0p)).
+_NAME_MAX = 255
+
+
 class ModuleInfo:
     """A module of the library directory: its documentation, schemas and capabilities.
 
@@ -84,8 +88,7 @@ class ModuleInfo:
         if directory is None:
             raise ValueError(f"Unsupported type: {klass}")
         path = os.path.join(root, directory, name)
-        # The name comes from a manifest and must not lead out of the directory.
-        if "/" in name or name in ("", ".", ".."):
+        if not _is_module_name(name):
             return None
         try:
             with open(path + ".meta.json", encoding="utf-8") as file:
@@ -145,6 +148,13 @@ class ModuleInfo:
 
     def __repr__(self) -> str:
         return f"ModuleInfo({self.type}, {self.name})"
+
+
+def _is_module_name(name: str) -> bool:
+    """Whether there can be a program of that name: it comes from a manifest and must not lead out of the directory."""
+    if not name.isprintable() or "/" in name or name in ("", ".", "..") or name.endswith(".meta.json"):
+        return False
+    return len(os.fsencode(name + ".meta.json")) <= _NAME_MAX
 
 
 def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

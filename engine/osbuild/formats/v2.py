@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..pipeline import Manifest, Runner
 from ..schema import ValidationResult
+from .structure import check_structure
 
 if TYPE_CHECKING:
     from ..devices import Device
@@ -73,6 +74,7 @@ def load(description: dict[str, Any], index: Index) -> Manifest:
 
     Raises ValueError or KeyError for what a schema cannot see: references to what does not exist, names that occur twice.
     """
+    check_structure(description)
     return _Loader(description, index).load()
 
 
@@ -93,9 +95,7 @@ class _Loader:
 
         host_runner = Runner(self.index.detect_host_runner())
         wanted: dict[str, Runner] = {}
-        for i, description in enumerate(self.description.get("pipelines", [])):
-            if not isinstance(description.get("name"), str):
-                raise ValueError(f"pipelines[{i}] has no name, or one that is not text")
+        for description in self.description.get("pipelines", []):
             pipeline = self.load_pipeline(description, host_runner)
             if "runner" in description:
                 wanted[pipeline.name] = Runner(self.index.detect_runner(description["runner"]), description["runner"])
