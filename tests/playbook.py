@@ -40,8 +40,9 @@ def ansible_playbook(playbook: str | Path, *options: str, **variables: Any) -> R
     return Run(result.returncode, result.stdout)
 
 
-def host_state() -> set[str]:
-    """Mounts, attached loop devices and running build programs of this host."""
+def host_state(*places: str | Path) -> set[str]:
+    """Mounts, attached loop devices and running programs of this host that have to do with its build files or `places`."""
+    needles = ["debian-forge", *map(str, places)]
     mounts = {f"mount {line.split()[1]}" for line in Path("/proc/mounts").read_text().splitlines()}
     loops = {
         f"loop {path.parent.parent.name} {path.read_text().strip()}" for path in Path("/sys/block").glob("loop*/loop/backing_file")
@@ -49,9 +50,9 @@ def host_state() -> set[str]:
     processes = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended meanwhile
             continue
-        if b"osbuild" in words or any(word.endswith((b"bwrap", b"supervisor.py")) for word in words[:2]):
-            processes.add(f"process {path.parent.name} {b' '.join(words).decode(errors='replace')[:200]}")
-    return mounts | loops | processes
+        if any(program in words for program in ("osbuild", "bwrap", "supervisor.py")):
+            processes.add(f"process {path.parent.name} {words[:2000]}")
+    return {line for line in mounts | loops | processes if any(needle in line for needle in needles)}

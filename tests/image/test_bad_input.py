@@ -23,12 +23,12 @@ PLAYBOOK = Path(__file__).parent / "build.yml"
 def failing_build(tmp_path: Path, *names: str, **options: Any) -> str:
     """Run one build that must fail with a message holding all `names`; check that it left nothing, and return the message."""
     output = tmp_path / "output"
-    before = host_state()
+    before = host_state(tmp_path)
     run = ansible_playbook(PLAYBOOK, options={"output_directory": str(output), **options})
     assert run.returncode == 2, run.output
     assert "MODULE FAILURE" not in run.output, run.output
     assert "Traceback" not in run.output, run.output
-    assert host_state() == before
+    assert host_state(tmp_path) == before
     assert not output.exists() or list(output.iterdir()) == []
     for name in names:
         assert name in run.output, run.output
@@ -148,13 +148,13 @@ def test_disk_of_the_destination_is_full(tmp_path: Path, small_disk: Path) -> No
     (tmp_path / "data").write_bytes(b"x" * 8_000_000)
     checksum = "sha256:" + hashlib.sha256(b"x" * 8_000_000).hexdigest()
     output = small_disk / "output"
-    before = host_state()
+    before = host_state(tmp_path)
     manifest = with_source((tmp_path / "data").as_uri(), checksum)
     run = ansible_playbook(PLAYBOOK, options={"output_directory": str(output), "manifest": manifest})
     assert run.returncode == 2, run.output
     assert "space left" in run.output and str(output) in run.output
     assert "Traceback" not in run.output
-    assert host_state() == before
+    assert host_state(tmp_path) == before
     assert not output.exists() or list(output.iterdir()) == []
 
 

@@ -44,7 +44,9 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = [*package[: -node.level]] if node.level else []
+            if node.level and not package:
+                continue  # a relative import outside the collection stays in its own package
+            base = package[: -node.level] if node.level else []
             name = ".".join([*base, *([node.module] if node.module else [])])
             yield name
             yield from (f"{name}.{alias.name}" for alias in node.names)
