@@ -8,6 +8,7 @@ own.  It is known by pid, start time and boot id together, so that no stranger w
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -135,6 +136,26 @@ def unit_name(job_id: str) -> str:
     return f"debian-forge-{job_id}.service"
 
 
+def hand_over(folder: Path, environment: Mapping[str, str]) -> None:
+    """Leave the environment for a process that systemd starts; everybody may read what a unit's settings hold."""
+    path = folder / "environment"
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(dict(environment), stream)
+
+
+def take_over(folder: Path) -> None:
+    """Take the environment that was left in a job folder, and the file away."""
+    path = folder / "environment"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    path.unlink(missing_ok=True)
+    os.environ.clear()
+    os.environ.update(found)
+
+
 def launch(
     command: Sequence[str], job_id: str, environment: Mapping[str, str], limit: float | None, log: Path
 ) -> str | None:
@@ -156,7 +177,7 @@ def launch(
         words += [f"--property=StandardOutput=append:{log}", f"--property=StandardError=append:{log}"]
         if limit is not None:
             words.append(f"--property=RuntimeMaxSec={limit:.0f}")
-        words += [f"--setenv={name}" for name in sorted(environment)]
+        hand_over(log.parent, environment)
         started = subprocess.run(
             [*words, "--", *command],
             check=False,

@@ -25,7 +25,7 @@ from ..driver.monitor import Step
 from ..driver.result import BuildResult, Failure, last_words, tail
 from ..driver.run import EngineRun, build_arguments
 from .folder import CANCELLED, DONE, FAILED, RUNNING, JobFolder, read_json
-from .owner import Owner, descendants, start_time
+from .owner import Owner, descendants, start_time, take_over
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWNS = 0x00020000
@@ -301,6 +301,7 @@ def main(argv: list[str]) -> int:
     """``supervisor.pyz JOB-FOLDER [UNIT]``; the exit status is 0 whenever a result was written."""
     folder = JobFolder(Path(argv[1]))
     unit = argv[2] if len(argv) > 2 else None
+    take_over(folder.path)
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     lock = open(folder.owner_lock, "ab")  # noqa: SIM115 - held until this process ends
