@@ -24,6 +24,8 @@ from tests.conftest import REPO, shared_dir
 
 PARTS = ("sources", "inputs", "devices", "mounts", "runners", "schemas", "stages", "assemblers", "osbuild")
 
+HELLO = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
 # Manifests that have every structure there is, with modules that exist.
 OWN: list[dict[str, Any]] = [
     {
@@ -42,7 +44,7 @@ OWN: list[dict[str, Any]] = [
                             "tree": {"type": "org.osbuild.tree", "origin": "org.osbuild.pipeline", "references": ["name:build"]},
                             "one": {
                                 "type": "org.osbuild.files", "origin": "org.osbuild.source",
-                                "references": [{"id": "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+                                "references": [{"id": HELLO,
                                                 "options": {"metadata": {"name": "one"}}}],
                             },
                         },
@@ -50,7 +52,9 @@ OWN: list[dict[str, Any]] = [
                     },
                     {
                         "type": "org.osbuild.copy",
-                        "inputs": {"tree": {"type": "org.osbuild.tree", "origin": "org.osbuild.pipeline", "references": {"name:build": {}}}},
+                        "inputs": {
+                            "tree": {"type": "org.osbuild.tree", "origin": "org.osbuild.pipeline", "references": {"name:build": {}}}
+                        },
                         "options": {"paths": [{"from": "input://tree/", "to": "mount://root/"}]},
                         "devices": {
                             "disk": {"type": "org.osbuild.loopback", "options": {"filename": "disk.img", "start": 2048, "size": 4096}},
@@ -66,7 +70,7 @@ OWN: list[dict[str, Any]] = [
         ],
         "sources": {
             "org.osbuild.inline": {
-                "items": {"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824": {"encoding": "base64", "data": "aGVsbG8="}}
+                "items": {HELLO: {"encoding": "base64", "data": "aGVsbG8="}}
             }
         },
     },

@@ -25,7 +25,7 @@ from .fsentry import (
     recorded_size,
     temporary_name,
 )
-from .fsfiles import UNLIMITED, VERSION, CacheFiles, CacheInfo
+from .fsfiles import UNLIMITED, CacheFiles, CacheInfo
 from .fsstale import remove_leftovers, take_leftovers
 
 
@@ -91,7 +91,8 @@ class FsCache:
 
     def _join(self) -> None:
         """Take the read lock that every user holds, and what dead users left out of the way before."""
-        if self.read_only:
+        # Of a format that it does not know, this code cannot tell what is abandoned.
+        if self.read_only or not self.files.read_info().known:
             linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK, wait=True)
             return
         try:
@@ -100,12 +101,24 @@ class FsCache:
         except BlockingIOError:
             linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK, wait=True)
             alone = False
-        self.leftovers, recount = take_leftovers(self.path, alone)
+        self.leftovers = take_leftovers(self.path, alone)
         if alone:
-            if recount:
-                # Somebody died while adding an entry, perhaps after its size was added.
-                self.files.change_size(lambda _: self._sum_of_sizes())
+            # Somebody may have died after counting the size of what never became an entry, and that leaves no other trace.
+            self.files.change_size(lambda _: self.sum_of_sizes())
             linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK)
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process uses the cache just now."""
+        return linux.fcntl_is_contended(self._lock_fd, fcntl.F_WRLCK)
+
+    def lock_out_others(self) -> bool:
+        """Keep everybody else from opening the cache until it is closed; False if somebody has it open."""
+        try:
+            linux.fcntl_flock(self._lock_fd, fcntl.F_WRLCK)
+        except BlockingIOError:
+            return False
+        return True
 
     def remove_leftovers(self) -> None:
         """Delete what was found on opening. It may be big, so it is done when everybody can work again."""
@@ -115,7 +128,7 @@ class FsCache:
     @property
     def usable(self) -> bool:
         """Whether the cache has a format this code knows. If not, it is treated as empty and keeps nothing."""
-        return self.info.version == VERSION
+        return self.info.known
 
     @property
     def size(self) -> int:
@@ -126,16 +139,21 @@ class FsCache:
         """Set the limit for good: bytes, `UNLIMITED` or the word "unlimited"."""
         self.info = self.files.set_maximum_size(size)
 
-    def _sum_of_sizes(self) -> int:
-        total = 0
-        for name in os.listdir(self.objects):
-            if not name.startswith(TEMPORARY):
-                entry = os.path.join(self.objects, name)
-                size = recorded_size(entry)
-                if size is None and os.path.isdir(os.path.join(entry, DATA)):
-                    size = disk_usage(os.path.join(entry, DATA))
-                total += size or 0
-        return total
+    @property
+    def names(self) -> list[str]:
+        """The names of all entries, sorted."""
+        return sorted(name for name in os.listdir(self.objects) if not name.startswith(TEMPORARY))
+
+    def sum_of_sizes(self) -> int:
+        """Bytes that all entries take together, counted anew."""
+        return sum(self._entry_size(os.path.join(self.objects, name)) for name in self.names)
+
+    @staticmethod
+    def _entry_size(entry: str) -> int:
+        size = recorded_size(entry)
+        if not size and os.path.isdir(os.path.join(entry, DATA)):
+            size = disk_usage(os.path.join(entry, DATA))
+        return size or 0
 
     # -- entries ------------------------------------------------------------------------------
 
@@ -298,13 +316,18 @@ class FsCache:
             finally:
                 lock.release()
 
-    def remove(self, name: str) -> bool:
-        """Remove the entry `name`; False if there is none, or if somebody is using it."""
+    def remove(self, name: str, *, unused_since: int | None = None) -> bool:
+        """Remove the entry `name`; False if there is none, or if somebody is using it.
+
+        With `unused_since`, the access time of its lock in nanoseconds, also False if it was used after that.
+        """
         entry = os.path.join(self.objects, name)
-        lock = EntryLock.acquire(entry, write=True)
+        lock = EntryLock.acquire(entry, write=True, keep_atime=True)
         if lock is None:
             return False
         try:
+            if unused_since is not None and lock.atime_ns() != unused_since:
+                return False
             self._remove_entry(entry)
         finally:
             lock.release()
@@ -312,11 +335,7 @@ class FsCache:
 
     def _remove_entry(self, entry: str) -> int:
         """Remove an entry that is write-locked; returns the bytes that are counted less."""
-        size = 0
-        if not os.path.basename(entry).startswith(TEMPORARY):
-            size = recorded_size(entry) or 0
-            if not size and os.path.isdir(os.path.join(entry, DATA)):
-                size = disk_usage(os.path.join(entry, DATA))
+        size = 0 if os.path.basename(entry).startswith(TEMPORARY) else self._entry_size(entry)
         # Away first: a half-removed entry must never be found under its name.
         aside = os.path.join(self.objects, temporary_name())
         try:

@@ -35,6 +35,11 @@ class CacheInfo:
         return version if isinstance(version, int) else None
 
     @property
+    def known(self) -> bool:
+        """Whether the cache has the one format there is."""
+        return self.version == VERSION
+
+    @property
     def maximum_size(self) -> int:
         """Bytes, `UNLIMITED`, or 0 where nothing is said: then nothing is kept."""
         size = self.data.get("maximum-size")

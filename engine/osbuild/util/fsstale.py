@@ -15,37 +15,35 @@ from .fsentry import DATA, LOCK, TEMPORARY, temporary_name
 # Directories of running engines in <store>/tmp, each held by a flock (see `lockeddir`).
 SESSION = "engine-"
 # What else engines make there, upstream's included.
-_TEMPORARY_DIRECTORIES = (SESSION, "host", "osbuild-tmp-", "buildroot-tmp-", "store-server-")
+TEMPORARY_DIRECTORIES = (SESSION, "host", "osbuild-tmp-", "buildroot-tmp-", "store-server-")
 # Where a source downloads to before it has verified what came.
-_UNVERIFIED = ".unverified-"
+UNVERIFIED = ".unverified-"
 # Between making a directory and locking it, an engine needs far less than this many seconds.
 _GRACE = 10.0
 
 
-def take_leftovers(store: str, alone: bool) -> tuple[list[str], bool]:
-    """Take leftovers of a store out of the way; returns where they are now, and whether sizes must be counted anew.
+def take_leftovers(store: str, alone: bool) -> list[str]:
+    """Take leftovers of a store out of the way; returns where they are now.
 
     `alone`: the caller holds the store's write lock, so nobody uses anything in it. Otherwise only that
     is taken which a lock shows to be abandoned. A directory below which a mount stays is not touched.
     """
     objects = os.path.join(store, "objects")
     taken: list[str] = []
-    half_made = False
     for parent in (os.path.join(store, "stage"), objects):
         for name in _listdir(parent):
             path = os.path.join(parent, name)
             if name.startswith(TEMPORARY) and (alone or _abandoned(path)):
-                half_made = half_made or parent == objects
                 _take(path, objects, taken)
     if alone:
         tmp = os.path.join(store, "tmp")
-        for name in filter(lambda name: name.startswith(_TEMPORARY_DIRECTORIES), _listdir(tmp)):
+        for name in filter(lambda name: name.startswith(TEMPORARY_DIRECTORIES), _listdir(tmp)):
             _take(os.path.join(tmp, name), objects, taken)
         sources = os.path.join(store, "sources")
         for content in _listdir(sources):
-            for name in filter(lambda name: name.startswith(_UNVERIFIED), _listdir(os.path.join(sources, content))):
+            for name in filter(lambda name: name.startswith(UNVERIFIED), _listdir(os.path.join(sources, content))):
                 _take(os.path.join(sources, content, name), objects, taken)
-    return taken, half_made
+    return taken
 
 
 def remove_leftovers(paths: list[str]) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "c_timespec_times2",
     "fcntl",
     "fcntl_flock",
+    "fcntl_is_contended",
     "ioctl_blockdev_flushbuf",
     "ioctl_get_immutable",
     "ioctl_toggle_immutable",
@@ -38,6 +39,7 @@ FS_IMMUTABLE_FL = 0x00000010
 BLKFLSBUF = 0x00001261
 
 # <fcntl.h>
+F_OFD_GETLK = 36
 F_OFD_SETLK = 37
 F_OFD_SETLKW = 38
 
@@ -144,6 +146,14 @@ def fcntl_flock(fd: int, lock_type: int, wait: bool = False) -> None:
     # struct flock with a 64-bit off_t: type, whence, start, length 0 = to the end, pid 0 as the call demands.
     flock = struct.pack("hhqqi0q", lock_type, os.SEEK_SET, 0, 0, 0)
     fcntl.fcntl(fd, F_OFD_SETLKW if wait else F_OFD_SETLK, flock)
+
+
+def fcntl_is_contended(fd: int, lock_type: int) -> bool:
+    """Whether `fcntl_flock` would fail because of somebody else's lock; takes none itself. ValueError, OSError."""
+    _check_fd(fd)
+    flock = struct.pack("hhqqi0q", lock_type, os.SEEK_SET, 0, 0, 0)
+    found: int = struct.unpack_from("h", fcntl.fcntl(fd, F_OFD_GETLK, flock))[0]
+    return found != fcntl.F_UNLCK
 
 
 def proc_boot_id(appid: str) -> uuid.UUID:
