@@ -11,6 +11,7 @@ a controller that is dying could not be relied on to do it.
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -116,7 +117,11 @@ class ActionModule(ActionBase):
         if show and started.get("joined"):
             self._display.display(f"[{host}] joining build {started['build_id']}, which is running")
         failures = 0
+        parent = os.getppid()
         while True:
+            if os.getppid() != parent:
+                # A worker outlives a killed ansible-playbook; to go on asking would keep the build alive for nobody.
+                raise AnsibleActionFail(f"the play is gone, so build {started['build_id']} is not waited for any more")
             answer = self._module(_INFO, query, task_vars)
             if answer.get("failed") or answer.get("unreachable"):
                 failures += 1
