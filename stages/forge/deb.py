@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ from .streams import DAMAGED, Stream, decompress, file_chunks
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-]*")
+_VERSION = re.compile(r"[A-Za-z0-9.+:~\-]+")
 
 
 @dataclass
@@ -153,6 +156,10 @@ def read_package(path: str, *, file: str = "", metadata: dict[str, Any] | None =
     for name in ("Package", "Version", "Architecture"):
         if not stanza.get(name):
             raise StageError(f"{label} is not a Debian package: its control file has no field {name}")
+    # All three become parts of file names or lines in dpkg's database.
+    for name, allowed in (("Package", _NAME), ("Architecture", _NAME), ("Version", _VERSION)):
+        if not allowed.fullmatch(stanza[name].strip()):
+            raise StageError(f"{label} has the field {name} {stanza[name].strip()[:80]!r}, which dpkg does not allow")
     return Package(file or path, stanza, members, parts["data.tar"], dict(metadata or {}))
 
 

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from . import command
+from . import command, mounts
 from .deb import Package
+from .dpkgdb import ADMIN
 from .errors import StageError
 from .root import PACKAGES
 
@@ -67,11 +70,30 @@ def _dependency_sentence(lines: Sequence[str]) -> str:
     return "; ".join(dict.fromkeys(clauses))
 
 
+@contextmanager
+def _journal_in_memory(wanted: bool) -> Iterator[None]:
+    """Keep dpkg's journal of status changes in memory over the body.
+
+    dpkg synchronises each entry to disk, four times per package, whatever its options say, and folds them into the
+    status file when it ends; a tree whose making is interrupted is thrown away.
+    """
+    journal = f"{ADMIN}/updates"
+    if not wanted or os.path.islink(journal) or not os.path.isdir(journal) or os.listdir(journal):
+        yield
+        return
+    mounts.mount("tmpfs", journal, "tmpfs", mounts.NOSUID | mounts.NODEV | mounts.NOEXEC, "mode=0755")
+    try:
+        yield
+    finally:
+        mounts.umount(journal)
+
+
 def run(arguments: Sequence[str], env: Mapping[str, str], packages: Sequence[Package] = ()) -> None:
     """Run dpkg in the entered tree. StageError naming the package, with its script's output, when it fails."""
     reader = _Reader({package.file: package.name for package in packages})
     try:
-        finished = command.run(["dpkg", *arguments], env, line=reader.line)
+        with _journal_in_memory("--force-unsafe-io" in arguments):
+            finished = command.run(["dpkg", *arguments], env, line=reader.line)
     except FileNotFoundError:
         raise StageError("the tree has no dpkg: package dpkg is not among its packages") from None
     if finished.status == 0:

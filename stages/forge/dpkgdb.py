@@ -8,15 +8,19 @@ Everything is written below the current root (see `root`).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from .deb import Package
+from .errors import StageError
 from .extract import Listing
 from .stanza import Stanza, parse_stanzas
 
 ADMIN = "/var/lib/dpkg"
 #: Control files that dpkg keeps elsewhere than in info/.
-_NOT_KEPT = ("control", "conffiles.d")
+_NOT_KEPT = ("control",)
+#: dpkg's own files beside the triggers begin with a capital letter.
+_TRIGGER = re.compile(r"[a-z0-9][A-Za-z0-9+.:_\-]*")
 
 
 def write(path: str, content: bytes, mode: int = 0o644) -> None:
@@ -85,7 +89,9 @@ def write_triggers(packages: Sequence[Package]) -> None:
             interested = package.qualified + ("/noawait" if words[0] == "interest-noawait" else "")
             if words[1].startswith("/"):
                 files.append(f"{words[1]} {interested}\n")
-            elif "/" not in words[1]:
+            elif not _TRIGGER.fullmatch(words[1]):
+                raise StageError(f"package {package.name} has an interest in {words[1]!r}, which is no trigger's name")
+            else:
                 named.setdefault(words[1], []).append(f"{interested}\n")
     for name in set(os.listdir(f"{ADMIN}/triggers")) - {"Lock", "Unincorp"}:
         os.unlink(f"{ADMIN}/triggers/{name}")

@@ -18,7 +18,9 @@ from typing import Any
 
 from .errors import StageError
 
+#: Bytes read at once, and the most that is decompressed at once.
 CHUNK = 256 * 1024
+LIMIT = 4 * 1024 * 1024
 
 
 class Stream:
@@ -74,8 +76,33 @@ def file_chunks(fd: int, offset: int, size: int) -> Iterator[bytes]:
         yield chunk
 
 
+class _Zlib:
+    """zlib's decompressor with the interface of lzma's and bz2's."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inner.decompress(data or self._inner.unconsumed_tail, max_length)
+
+
 def _inflate(chunks: Iterator[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """Decompress concatenated streams, as xz and gzip write them when they work in parallel."""
+    """Decompress concatenated streams, as xz and gzip write them when they work in parallel.
+
+    At most LIMIT bytes are held at a time, whatever a hostile archive unpacks to.
+    """
     decoder = make()
     for chunk in chunks:
         while chunk:
@@ -85,7 +112,9 @@ def _inflate(chunks: Iterator[bytes], make: Callable[[], Any]) -> Iterator[bytes
                 if not chunk:
                     break
                 decoder = make()
-            yield decoder.decompress(chunk)
+            yield decoder.decompress(chunk, LIMIT)
+            while not decoder.eof and not decoder.needs_input:
+                yield decoder.decompress(b"", LIMIT)
             chunk = decoder.unused_data if decoder.eof else b""
     if not decoder.eof:
         raise EOFError
@@ -139,7 +168,7 @@ def decompress(suffix: str, chunks: Iterator[bytes], outside: int | None = None)
     makers: dict[str, Callable[[], Any]] = {
         ".xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
         ".lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE),
-        ".gz": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
+        ".gz": _Zlib,
         ".bz2": bz2.BZ2Decompressor,
     }
     if suffix not in makers:

@@ -14,7 +14,7 @@ from stages.forge.errors import StageError
 from stages.forge.stanza import parse_stanza, parse_stanzas
 from stages.forge.streams import Stream
 
-from .conftest import Workshop, member
+from .conftest import Workshop, control_text, member
 
 
 def names_of(path: Path) -> list[str]:
@@ -131,3 +131,27 @@ def test_stanzas_keep_order_blanks_and_continuations() -> None:
 def test_malformed_control_data_is_named_with_its_line() -> None:
     with pytest.raises(StageError, match="package a: line 2 of its control data is no field: 'nonsense'"):
         list(parse_stanzas("Package: a\nnonsense\n", "package a"))
+
+
+@pytest.mark.parametrize(("field", "value"), [("Package", "../../etc/x"), ("Architecture", "a/b"), ("Version", "1 2")])
+def test_fields_that_would_become_paths_are_checked(workshop: Workshop, field: str, value: str) -> None:
+    path = workshop.raw("a", [], {"control": control_text("a", "1", "all", {field: value})})
+    with pytest.raises(StageError, match=f"has the field {field} .*, which dpkg does not allow"):
+        deb.read_package(str(path))
+
+
+def test_what_unpacks_to_very_much_is_read_in_parts(workshop: Workshop) -> None:
+    path = workshop.deb("a", {"usr/zeros": b"\0" * (64 << 20)}, compress="gzip")
+    package = deb.read_package(str(path))
+    largest = 0
+
+    def write(view: memoryview) -> int:
+        nonlocal largest
+        largest = max(largest, len(view))
+        return len(view)
+
+    with open(path, "rb") as file:
+        stream = deb.data_stream(file.fileno(), package)
+        for entry in tar.entries(stream):
+            stream.copy(entry.size, write)
+    assert 0 < largest <= 8 << 20
