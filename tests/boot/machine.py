@@ -111,7 +111,8 @@ class Console:
         """Wait for the login prompt, log in, and make the shell quiet enough for :meth:`run`."""
         self.expect(r"login: ", timeout)
         self.send(user)
-        self.expect(r"[Pp]assword: ", 120)
+        # In the system's language: a line that waits behind a colon, and no message of kernel or service manager.
+        self.expect(r"\n[^\n\[:]+: ?\Z", 120)
         self.send(password)
         self.expect(r"[$#] $", 120)
         self._shell(f"exec {self.SHELL}")
