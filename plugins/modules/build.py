@@ -19,6 +19,7 @@ description:
     for a while (O(lease_seconds), O(detach)), and a task that asks for a build that is running joins it.
   - Nothing is done, within seconds, when the image at the destination is the one that would be built.
   - While a build runs, each stage is shown as it begins.
+  - The role P(debian_forge.osbuild.build_host#role) makes a machine ready for it.
 extends_documentation_fragment:
   - debian_forge.osbuild._attributes
   - debian_forge.osbuild._attributes.changes
@@ -139,8 +140,6 @@ requirements:
 seealso:
   - module: debian_forge.osbuild.build_info
   - module: debian_forge.osbuild.manifest
-  - plugin: debian_forge.osbuild.build_host
-    plugin_type: role
 """
 
 EXAMPLES = r"""

@@ -26,7 +26,7 @@ options:
     type: str
   renew_lease:
     description:
-      - Tell the build given by O(build_id) that somebody waits for it. A build that was started without O(detach=true) of
+      - Tell the build given by O(build_id) that somebody waits for it. A build that was started without C(detach=true) of
         M(debian_forge.osbuild.build) ends when nobody does so for its C(lease_seconds).
     type: bool
     default: true

@@ -17,6 +17,7 @@ description:
     collection's version, with the digest of its content beside it and a link C(current) to it.
   - The tree goes to the target as one archive, is compared with its digest there, and appears at its place at once.
     Builds that run keep the tree they were started with.
+  - The role P(debian_forge.osbuild.build_host#role) uses it.
 extends_documentation_fragment:
   - debian_forge.osbuild._attributes
   - debian_forge.osbuild._attributes.changes
@@ -55,8 +56,6 @@ options:
     default: /var/lib/debian-forge/jobs
 seealso:
   - module: debian_forge.osbuild.engine_info
-  - plugin: debian_forge.osbuild.build_host
-    plugin_type: role
 """
 
 EXAMPLES = r"""

@@ -35,6 +35,19 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: full
 options:
+  blueprint:
+    description:
+      - The image's definition, an osbuild-composer blueprint.
+      - Either a dictionary, or the text of a blueprint in TOML or JSON, or the path of such a file on the target.
+        A string that has several lines, or that begins like a blueprint, is taken as text.
+      - To use a file of the controller, give its text with P(ansible.builtin.file#lookup).
+    type: raw
+    required: true
+  image_type:
+    description:
+      - What comes out, V(tar) (the file system as an archive), V(raw) (a disk) or V(qcow2) (a disk for virtual machines).
+    type: str
+    required: true
   dest:
     description: Path on the target of the manifest to write. The directory must exist.
     type: path
@@ -205,9 +218,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**arguments.IMAGE, "dest": {"type": "path", "required": True}},
-        required_together=[["blueprint", "image_type"]],
-        required_one_of=[["blueprint"]],
+        argument_spec={
+            **arguments.IMAGE,
+            "blueprint": {"type": "raw", "required": True},
+            "image_type": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+        },
         supports_check_mode=True,
         # Nothing of the parameters goes to syslog: a blueprint may hold passwords.
         no_log=True,

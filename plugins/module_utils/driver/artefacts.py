@@ -142,33 +142,35 @@ def publish(staging: Path, destination: Path, exports: Sequence[str], flatten: b
     :raises OSError: a rename failed; without a record at the destination the build does not count as present.
     """
     pairs = _exported(staging, exports, flatten)
-    names = [name for _, name in pairs]
+    names = [pair[1] for pair in pairs]
     for name in extra:
         if name in names:
             raise BuildError(f"the build exports a file named {name!r}, the name of one of its own reports")
-    # Copies come first: what can run out of space does so while the destination is still as it was.
     prepared: dict[str, Path] = {}
-    for number, (name, source) in enumerate(extra.items()):
-        target = Path(name)
-        place = target.parent if target.is_absolute() else staging
-        place.mkdir(parents=True, exist_ok=True)
-        copy = place / f".{staging.name.strip('.')}.{number}"
-        shutil.copyfile(source, copy)
-        # A report that only its owner may read (it holds password hashes) stays so.
-        copy.chmod(0o600 if source.stat().st_mode & 0o077 == 0 else 0o644)
-        _sync(copy)
-        prepared[name] = copy
-    for path, _ in pairs:
-        if path.is_file() and not path.is_symlink():
-            _sync(path)
-    destination.mkdir(parents=True, exist_ok=True, mode=0o755)
-    trash = staging / ".replaced"
-    (destination / RECORD).unlink(missing_ok=True)
-    for path, name in pairs:
-        _put(path, destination / name, trash)
-    for name, copy in sorted(prepared.items(), key=lambda item: item[0] == RECORD):
-        # An absolute name wins over the destination (PurePath's joining rule).
-        copy.replace(destination / name)
+    try:
+        # Copies come first: what can run out of space does so while the destination is still as it was.
+        for number, (name, source) in enumerate(extra.items()):
+            target = Path(name)
+            place = target.parent if target.is_absolute() else staging
+            place.mkdir(parents=True, exist_ok=True)
+            prepared[name] = place / f".{staging.name.strip('.')}.{number}"
+            shutil.copyfile(source, prepared[name])
+            # A report that only its owner may read (it holds password hashes) stays so.
+            prepared[name].chmod(0o600 if source.stat().st_mode & 0o077 == 0 else 0o644)
+            _sync(prepared[name])
+        for path, _name in pairs:
+            if path.is_file() and not path.is_symlink():
+                _sync(path)
+        destination.mkdir(parents=True, exist_ok=True, mode=0o755)
+        (destination / RECORD).unlink(missing_ok=True)
+        for path, name in pairs:
+            _put(path, destination / name, staging / ".replaced")
+        for name, copy in sorted(prepared.items(), key=lambda item: item[0] == RECORD):
+            # An absolute name wins over the destination (PurePath's joining rule).
+            copy.replace(destination / name)
+    finally:
+        for copy in prepared.values():
+            copy.unlink(missing_ok=True)
     _sync(destination)
     shutil.rmtree(staging, ignore_errors=True)
 

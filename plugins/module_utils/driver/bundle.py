@@ -148,7 +148,7 @@ def _unpack(archive: Path, destination: Path) -> None:
             with open(target, "wb") as out:
                 shutil.copyfileobj(content, out)
             target.chmod(0o755 if info.mode & stat.S_IXUSR else 0o644)
-    for directory, _, _ in os.walk(destination):
+    for directory, _names, _files in os.walk(destination):
         os.chmod(directory, 0o755)
 
 

@@ -109,7 +109,7 @@ class EngineRun:
             if not self.ended:
                 time.sleep(min(timeout, 0.05))
             return steps
-        for key, _ in self._selector.select(timeout):
+        for key, _events in self._selector.select(timeout):
             steps += self._take(key)
         return steps
 

@@ -60,7 +60,7 @@ def private_mounts() -> bool:
 
 def end_children() -> None:
     """Kill whatever the engine left behind."""
-    for _ in range(50):
+    for _attempt in range(50):
         found = descendants(os.getpid())
         for pid, started in found.items():
             if start_time(pid) == started:

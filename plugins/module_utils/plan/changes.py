@@ -16,8 +16,8 @@ DIFF_LINES = 300
 
 
 def _package(spec: str) -> Package:
-    name, _, version = spec.partition("=")
-    name, _, architecture = name.partition(":")
+    name, _equals, version = spec.partition("=")
+    name, _colon, architecture = name.partition(":")
     return Package(name, version, architecture, sha256="", size=0, path="", uri="")
 
 
@@ -25,8 +25,8 @@ def _lines(specs: Iterable[str], native: str) -> list[str]:
     """``package version`` for each, an architecture only where it is not the image's own."""
     lines = []
     for spec in specs:
-        name, _, version = spec.partition("=")
-        short, _, architecture = name.partition(":")
+        name, _equals, version = spec.partition("=")
+        short, _colon, architecture = name.partition(":")
         lines.append(f"{short if architecture in {native, 'all', ''} else name} {version}")
     return sorted(lines)
 
