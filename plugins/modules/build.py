@@ -326,6 +326,7 @@ commands:
   sample: [[/usr/bin/python3, -m, osbuild, --libdir, /usr/lib/debian-forge/bundles/9f86d081]]
 """
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -620,7 +621,7 @@ def main() -> None:
     except ForgeError as exc:
         module.fail_json(msg=str(exc), invocation=invocation, **exc.result)
     except OSError as exc:
-        full = "the disk is full: " if exc.errno == 28 else ""
+        full = "the disk is full: " if exc.errno == errno.ENOSPC else ""
         module.fail_json(
             msg=f"{full}{exc.strerror or exc}: {exc.filename or module.params['output_directory']}",
             invocation=invocation,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -93,13 +94,26 @@ def start(job: Job, root: Path = JOBS) -> tuple[Status, bool]:
     :raises BuildError: it could not be started.
     """
     folder = JobFolder.of(job.build_id, root)
+    try:
+        return _start(job, folder)
+    except OSError as exc:
+        full = "the disk is full: " if exc.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+        raise BuildError(f"{full}the job folder {folder.path} cannot be written: {exc.strerror or exc}") from exc
+
+
+def _start(job: Job, folder: JobFolder) -> tuple[Status, bool]:
+    root = folder.path.parent
     root.mkdir(parents=True, exist_ok=True, mode=0o755)
     with folder.exclusive():
         if folder.state() not in {None, *ENDED}:
             folder.touch_lease()
             return _known(job.build_id, root), False
         prune(root, keep=folder.id)
-        _write(job, folder)
+        try:
+            _write(job, folder)
+        except OSError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         unit = unit_name(folder.id) if systemd_runs() else None
         command = [system_python(), "-I", str(folder.path / "supervisor.pyz"), str(folder.path)]
         limit = None if job.timeout is None else job.timeout + 24 * 3600

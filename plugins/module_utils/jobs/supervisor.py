@@ -9,6 +9,7 @@ it any more (the lease), or somebody wants it cancelled.  Whatever happens, it e
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -174,7 +175,7 @@ class Supervisor:
             return self.failed(ended.state, ended.failure)
         except OSError as exc:
             words = f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}"
-            prefix = "the disk is full: " if exc.errno in {28, 122} else ""
+            prefix = "the disk is full: " if exc.errno in {errno.ENOSPC, errno.EDQUOT} else ""
             return self.failed(FAILED, Failure("destination", f"{prefix}the build could not be written: {words}"))
         except Exception as exc:
             return self.failed(FAILED, Failure("engine", f"the build was given up: {type(exc).__name__}: {exc}"))

@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import stat
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.driver import record
-from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import BuildTimeout, ForgeError
+from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import BuildError, BuildTimeout, ForgeError
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.jobs import control
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.jobs.folder import JobFolder
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.jobs.owner import Owner, start_time
@@ -273,3 +275,44 @@ def test_job_files_are_json(make_job: MakeJob, root: Path) -> None:
     job = json.loads((folder.path / "job.json").read_text())
     result = json.loads((folder.path / "result.json").read_text())
     assert job["state"] == result["state"] == "done"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system that is nearly full."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(place)], check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.root
+def test_a_full_disk_for_jobs_is_one_sentence_and_leaves_nothing(make_job: MakeJob, small_disk: Path) -> None:
+    (small_disk / "fill").write_bytes(bytes(1000 * 1024))
+    with pytest.raises(BuildError, match=r"^the disk is full: the job folder .*/b1 cannot be written: No space left"):
+        control.start(make_job(), small_disk / "jobs")
+    assert not (small_disk / "jobs" / "b1").exists()
+
+
+@pytest.mark.root
+def test_a_disk_that_fills_while_building_still_gets_a_result(make_job: MakeJob, small_disk: Path) -> None:
+    root = small_disk / "jobs"
+    control.start(make_job({"sleep": 1.5, "print": "x" * 300_000 + "\n", "fail": "no"}), root)
+    folder = JobFolder.of("b1", root)
+    until(lambda: in_stage(folder))
+    with contextlib.suppress(OSError), open(small_disk / "fill", "wb") as stream:
+        while stream.write(bytes(4096)):
+            stream.flush()
+    status = control.wait("b1", 0.1, root=root)
+    assert status.state == "failed" and "stage org.osbuild.noop" in str(control.error_of(status))
+
+
+@pytest.mark.root
+def test_a_full_disk_at_the_destination_leaves_nothing_there(make_job: MakeJob, root: Path, small_disk: Path) -> None:
+    text = "x" * 2_000_000
+    control.start(make_job({"write": {"big": text}}, destination=small_disk / "out"), root)
+    error = control.error_of(control.wait("b1", 0.1, root=root))
+    assert "No space left on device" in str(error)
+    assert os.listdir(small_disk) == []
