@@ -260,9 +260,7 @@ class Loop:
             # The host's node rather than one of our own: where nodes are not allowed, a bind still is.
             os.close(os.open(self.devname, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=dir_fd))
             try:
-                subprocess.run(
-                    ["mount", "--bind", host_node, self.devname], cwd=f"/proc/self/fd/{dir_fd}/", check=True
-                )
+                subprocess.run(["mount", "--bind", host_node, self.devname], cwd=f"/proc/self/fd/{dir_fd}/", check=True)
                 return
             except subprocess.CalledProcessError as e:
                 print(f"cannot bind {host_node}, making a node: {e}")

@@ -53,7 +53,5 @@ class LoopServer(BaseAPI):
         )
         self._loops.append(loop)
         # Always a node, never a bind: the directory came from a sandbox, in whose mounts we cannot reach.
-        os.mknod(
-            loop.devname, stat.S_IFBLK | 0o600, os.makedev(Loop.LOOP_MAJOR, loop.minor), dir_fd=fds[msg["dir_fd"]]
-        )
+        os.mknod(loop.devname, stat.S_IFBLK | 0o600, os.makedev(Loop.LOOP_MAJOR, loop.minor), dir_fd=fds[msg["dir_fd"]])
         sock.send({"devname": loop.devname})

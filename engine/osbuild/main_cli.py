@@ -352,6 +352,8 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
         # The kernel does not always say what had no space or no permission; it is the store then.
         place = "" if exc.filename else f" (store {args.cache}, run directory {args.rundir})"
         return report_failure(args, _Failure("engine", f"{exc}{place}"))
+    except RecursionError:
+        return report_failure(args, _Failure("manifest", f"manifest {args.manifest_path} is nested too deeply"))
     except RuntimeError as exc:
         return report_failure(args, _Failure("engine", str(exc)))
     except (

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -23,15 +25,29 @@ class LogSink(Protocol):
     def log(self, message: str, origin: str | None = None) -> None: ...
 
 
+# How long a service may take to release everything, in seconds, where its work is of no use any more. Loop devices get 30.
+RELEASE_TIMEOUT = 60.0
+# The same for one that does not answer: it will hardly notice that it is to stop.
+HUNG_TIMEOUT = 5.0
+
+
+class ServiceTimeout(TimeoutError):
+    """A service did not answer in time."""
+
+
 class ServiceClient:
-    """A running service, as the engine sees it."""
+    """A running service, as the engine sees it. `timeout` limits each call, in seconds."""
 
     protocol = ServiceProtocol
 
-    def __init__(self, uid: str, proc: subprocess.Popen[bytes], sock: jsoncomm.Socket) -> None:
+    def __init__(
+        self, uid: str, proc: subprocess.Popen[bytes], sock: jsoncomm.Socket, timeout: float | None = None
+    ) -> None:
         self.uid = uid
         self.proc = proc
         self.sock = sock
+        self.timeout = timeout
+        self.hung = False
         self.output_thread: threading.Thread | None = None
 
     def call(self, method: str, args: Any | None = None) -> Any:
@@ -50,10 +66,12 @@ class ServiceClient:
         """Call `method`; signals that come before the reply go to `on_signal`.
 
         Raises RemoteError if the service raised, ProtocolError if it went away or talks nonsense,
-        OSError (ConnectionResetError, BrokenPipeError) if it died with the call unread.
+        OSError (ConnectionResetError, BrokenPipeError) if it died with the call unread, ServiceTimeout.
         """
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
         self.sock.send(self.protocol.encode_method(method, [] if args is None else args), fds=fds)
         while True:
+            self._wait(method, deadline)
             msg, got, _ = self.sock.recv()
             received = got if got is not None else FdSet(rawfds=[])
             if msg is None:
@@ -72,23 +90,44 @@ class ServiceClient:
                     raise self.protocol.decode_exception(data)
                 raise ProtocolError(f"unknown message type {kind!r} from service {self.uid}")
 
-    def stop(self) -> None:
-        """Close the connection, wait until the service has released everything. May be called again."""
+    def _wait(self, method: str, deadline: float | None) -> None:
+        if deadline is None:
+            return
+        poller = select.poll()
+        poller.register(self.sock.fileno(), select.POLLIN)
+        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            self.hung = True
+            raise ServiceTimeout(f"service {self.uid} did not end '{method}' within {self.timeout} seconds")
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Close the connection, wait until the service has released everything. May be called again.
+
+        After `timeout` seconds it is killed; what it has mounted is unmounted with the directory it was mounted in.
+        """
         self.sock.close()
-        self.proc.wait()
+        if self.hung:
+            timeout = HUNG_TIMEOUT
+        try:
+            self.proc.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
         if self.output_thread is not None:
-            self.output_thread.join()
+            # A child of a service that was killed may hold the other end for longer.
+            self.output_thread.join(timeout)
             self.output_thread = None
 
 
 class ServiceManager:
     """Starts services and stops them in reverse order when left.
 
-    `monitor` gets every line the services print; without one they are printed.
+    `monitor` gets every line the services print; without one they are printed. `timeout` limits each call, and the stopping,
+    in seconds; without one a service may take as long as it likes, unless there was an error before it is stopped.
     """
 
-    def __init__(self, *, monitor: LogSink | None = None) -> None:
+    def __init__(self, *, monitor: LogSink | None = None, timeout: float | None = None) -> None:
         self.monitor = monitor
+        self.timeout = timeout
         self.services: dict[str, ServiceClient] = {}
         self.running = False
 
@@ -106,8 +145,11 @@ class ServiceManager:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self.running = False
+        grace: float | None = None
+        if self.timeout is not None or exc_type is not None:
+            grace = max(RELEASE_TIMEOUT, self.timeout or 0.0)
         for client in reversed(list(self.services.values())):
-            client.stop()
+            client.stop(grace)
         self.services.clear()
 
     def start(self, uid: str, cmd: str | os.PathLike[str], extra_args: Sequence[str] | None = None) -> ServiceClient:
@@ -137,7 +179,7 @@ class ServiceManager:
         except BaseException:
             ours.close()
             raise
-        client = ServiceClient(uid, proc, ours)
+        client = ServiceClient(uid, proc, ours, self.timeout)
         self.services[uid] = client
         assert proc.stdout is not None
         thread = threading.Thread(

@@ -154,7 +154,8 @@ class Stage:
     ) -> StageResult:
         """Run the stage on the tree at `tree_path` in the build root `build_tree`.
 
-        `meta_name` is the file for its metadata, `timeout` a limit in seconds of wall-clock time. Whatever goes wrong on
+        `meta_name` is the file for its metadata, `timeout` a limit in seconds of wall-clock time for the program, and for
+        each thing a host service does for it. Whatever goes wrong on
         the way (a service that fails, a limit that is reached, metadata that is not JSON) is a failed result with the
         cause; only what is not about this stage, as an interruption, is raised.
         """
@@ -210,7 +211,7 @@ class Stage:
                 directory.mkdir()
 
             store_api = stack.enter_context(objectstore.StoreServer(store, rundir=rundir))
-            services = stack.enter_context(ServiceManager(monitor=monitor))
+            services = stack.enter_context(ServiceManager(monitor=monitor, timeout=timeout))
 
             inputs, devices, mounts = {}, {}, {}
             input_manager = InputManager(services, store_api, str(inputs_dir))

@@ -127,9 +127,7 @@ def mock_command(cmd_name: str, script: str) -> Iterator[MockCommandCallArgs]:
 
 
 @contextlib.contextmanager
-def make_container(
-    tmp_path: pathlib.Path, fake_content: Mapping[str, str], base: str = "scratch"
-) -> Iterator[str]:
+def make_container(tmp_path: pathlib.Path, fake_content: Mapping[str, str], base: str = "scratch") -> Iterator[str]:
     """Build a container image of some files with podman; yields its tag. CalledProcessError."""
     tag = "osbuild-test-" + "".join(random.choices(string.digits, k=12))
     source = pathlib.Path(tmp_path, "fake-container-src")

@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 
-from . import linux, lockeddir, mountinfo
+from . import linux, lockeddir, mountinfo, orphans
 from .fsentry import DATA, LOCK, TEMPORARY, temporary_name
 
 # Directories of running engines in <store>/tmp, each held by a flock (see `lockeddir`).
@@ -37,8 +37,10 @@ def take_leftovers(store: str, alone: bool) -> list[str]:
                 _take(path, objects, taken)
     if alone:
         tmp = os.path.join(store, "tmp")
-        for name in filter(lambda name: name.startswith(TEMPORARY_DIRECTORIES), _listdir(tmp)):
-            _take(os.path.join(tmp, name), objects, taken)
+        sessions = [os.path.join(tmp, name) for name in _listdir(tmp) if name.startswith(TEMPORARY_DIRECTORIES)]
+        orphans.end_sandboxes(sessions)
+        for path in sessions:
+            _take(path, objects, taken)
         sources = os.path.join(store, "sources")
         for content in _listdir(sources):
             for name in filter(lambda name: name.startswith(UNVERIFIED), _listdir(os.path.join(sources, content))):

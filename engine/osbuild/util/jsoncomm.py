@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import socket
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ ARGS_VIA_FD_MARKER = b"<args-via-fd>"
 
 # Linux' SCM_MAX_FD: more descriptors on one packet are refused by the kernel.
 _MAX_FDS = 253
+# Bytes of a value: beyond any manifest, and still within what memory bears.
+_MAX_PAYLOAD = 1 << 30
 # sizeof(sockaddr_un.sun_path), with the closing NUL.
 _SUN_PATH_MAX = 108
 
@@ -231,6 +234,10 @@ class Socket:
                 raise BufferError("The packet was cut off")
             if data == ARGS_VIA_FD_MARKER and len(fdset) > 0:
                 with open(fdset.steal(0), "rb") as f:
+                    info = os.fstat(f.fileno())
+                    # Reading anything else may never end, and the sender may be a stage.
+                    if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_PAYLOAD:
+                        raise BufferError("The packet's content is no file of a bearable size")
                     f.seek(0)
                     data = f.read()
                 fdset = FdSet(rawfds=[fdset.steal(i) for i in range(1, len(fdset))])

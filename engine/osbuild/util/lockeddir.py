@@ -13,7 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 
-from . import mountinfo
+from . import mountinfo, orphans
 
 
 class LockedDir:
@@ -106,9 +106,9 @@ def remove_stale(
                 claimed.append(path)
         # The claims outlive this lock, so that makers need not wait for big trees to go.
         fcntl.flock(parent_fd, fcntl.LOCK_UN)
-        for path in claimed:
-            if is_stale is not None and not is_stale(path):
-                continue
+        stale = [path for path in claimed if is_stale is None or is_stale(path)]
+        orphans.end_sandboxes(stale)
+        for path in stale:
             with contextlib.suppress(OSError, RuntimeError):
                 mountinfo.remove_tree(path)
                 removed.append(path)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -13,24 +14,29 @@ from . import linux
 
 
 def _unlock(path: str) -> None:
-    """Clear the immutable flag of a file or directory and open its mode; links are not followed."""
+    """Clear the immutable flag of a file or directory, and open a directory to its owner; links are not followed."""
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             linux.ioctl_toggle_immutable(fd, False)
+            # Not of a file: that may have other names, and no permission of its own is needed to remove one.
+            if stat.S_ISDIR(os.fstat(fd).st_mode):
+                os.fchmod(fd, 0o700)
         finally:
             os.close(fd)
-    if not os.path.islink(path):
+    if os.path.isdir(path) and not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        # One that could not even be opened.
         with contextlib.suppress(OSError):
-            os.chmod(path, 0o777)
+            os.chmod(path, 0o700)
 
 
-def _insist(function: Callable[[str], Any], path: str) -> Any:
-    """Call `function`; when that is not permitted, once more after unlocking the path and its directory."""
+def _insist(function: Callable[[str], Any], path: str, parent: str | None) -> Any:
+    """Call `function`; when that is not permitted, once more after unlocking the path and its directory, if that is ours."""
     try:
         return function(path)
     except PermissionError:
-        _unlock(os.path.dirname(path))
+        if parent is not None:
+            _unlock(parent)
         _unlock(path)
         return function(path)
 
@@ -45,18 +51,18 @@ def rmtree(path: str | os.PathLike[str]) -> None:
     top = os.fspath(path)
     if os.path.islink(top):
         raise NotADirectoryError(f"'{top}' is a link")
-    _remove(top)
+    _remove(top, None)
 
 
-def _remove(path: str) -> None:
+def _remove(path: str, parent: str | None) -> None:
     try:
-        with _insist(os.scandir, path) as entries:
+        with _insist(os.scandir, path, parent) as entries:
             for entry in list(entries):
                 if entry.is_dir(follow_symlinks=False):
-                    _remove(entry.path)
+                    _remove(entry.path, path)
                 else:
                     with contextlib.suppress(FileNotFoundError):
-                        _insist(os.unlink, entry.path)
-        _insist(os.rmdir, path)
+                        _insist(os.unlink, entry.path, path)
+        _insist(os.rmdir, path, parent)
     except FileNotFoundError:
         pass

@@ -278,3 +278,14 @@ def test_half_an_entry_is_a_miss_and_does_not_bar_its_name(tmp_path: Path) -> No
         loaded = cache.load("one")
         assert loaded is not None
         loaded.release()
+
+
+def test_a_size_that_nothing_belongs_to_is_not_counted_for_ever(tmp_path: Path) -> None:
+    """Who is killed after counting a size, and before the entry is begun, leaves no other trace."""
+    with FsCache("test", tmp_path / "cache") as cache:
+        cache.set_maximum_size(1 << 20)
+        cache.files.change_size(lambda old: old + 4096)
+        with FsCache("test", tmp_path / "cache") as other:
+            assert other.size == 4096
+    with FsCache("test", tmp_path / "cache") as cache:
+        assert cache.size == 0

@@ -143,3 +143,14 @@ def test_fd_set_owns_its_descriptors() -> None:
 def test_fd_set_refuses_what_is_no_descriptor(raw: list[object]) -> None:
     with pytest.raises(ValueError, match="Invalid file descriptor"):
         FdSet(rawfds=raw)  # type: ignore[arg-type]
+
+
+def test_content_that_cannot_be_read_to_the_end_is_refused() -> None:
+    """A stage could send a pipe together with its other end, and reading it would never end."""
+    one, two = Socket.new_pair()
+    with one, two:
+        for fd in (*os.pipe(), os.open("/dev/zero", os.O_RDONLY)):
+            one._send_via_sendmsg(b"<args-via-fd>", [fd])
+            with pytest.raises(BufferError):
+                two.recv()
+            os.close(fd)

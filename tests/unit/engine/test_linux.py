@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -176,3 +178,52 @@ def test_directories_of_the_dead_are_removed_and_others_are_not(tmp_path: Path) 
     living.remove()
     living.remove()
     assert not os.path.exists(living.path)
+
+
+def test_removal_never_touches_the_directory_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree that resists is unlocked; the directory it is in is not ours to open."""
+    above = tmp_path / "above"
+    (above / "tree").mkdir(parents=True)
+    above.chmod(0o711)
+    refusals = [PermissionError(), None]
+
+    def rmdir(path: str, remove: object = os.rmdir) -> None:
+        refusal = refusals.pop(0)
+        if refusal is not None:
+            raise refusal
+        remove(path)  # type: ignore[operator]
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    rmrf.rmtree(above / "tree")
+    assert not (above / "tree").exists()
+    assert above.stat().st_mode & 0o7777 == 0o711
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_sandboxes_of_the_dead_are_ended_and_no_others(tmp_path: Path) -> None:
+    held = lockeddir.LockedDir(tmp_path, "dev-")
+    dead = tmp_path / "dev-00000000"
+    (dead / "dev").mkdir(parents=True)
+    (Path(held.path) / "dev").mkdir()
+    sandboxes = [
+        subprocess.Popen(
+            ["bwrap", "--unshare-pid", "--die-with-parent", "--dev-bind", "/", "/", "--bind", f"{path}/dev", "/mnt", "--", "sleep", "600"]
+        )
+        for path in (dead, held.path)
+    ]
+    # Neither may another program end for naming the place.
+    innocent = subprocess.Popen(["sh", "-c", "sleep 600; :", f"{dead}/dev"], start_new_session=True)
+    try:
+        assert lockeddir.remove_stale(tmp_path, "dev-") == [str(dead)]
+        assert sandboxes[0].wait(timeout=30) != 0
+        assert sandboxes[1].poll() is None
+        assert innocent.poll() is None
+        assert os.listdir(tmp_path) == [os.path.basename(held.path)]
+    finally:
+        os.killpg(innocent.pid, signal.SIGKILL)
+        for process in sandboxes:
+            process.kill()
+        for process in (*sandboxes, innocent):
+            process.wait()
+        held.remove()
