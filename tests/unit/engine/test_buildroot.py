@@ -25,7 +25,6 @@ REPO = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
-
 class Log:
     def __init__(self) -> None:
         self.messages: list[tuple[str, str | None]] = []
