@@ -20,11 +20,14 @@ from .util.lockeddir import LockedDir
 
 B = TypeVar("B", bound="BaseAPI")
 
+# Of the directories for sockets. Other engines' are called "api-" and eight characters, and hold no lock.
+PREFIX = "api-forge-"
+
 
 class BaseAPI(abc.ABC):
     """A server at a socket path, run by one thread while the context is entered.
 
-    Without `socket_address` it listens at `<rundir>/api-XXXXXXXX/<endpoint>`, a directory made for
+    Without `socket_address` it listens at `<rundir>/api-forge-XXXXXXXX/<endpoint>`, a directory made for
     it. AssertionError when entered twice.
     """
 
@@ -54,7 +57,7 @@ class BaseAPI(abc.ABC):
         assert not self.running, f"API '{self.endpoint}' is active already"
         if not self.socket_address:
             os.makedirs(self.rundir, exist_ok=True)
-            self._tmpdir = LockedDir(self.rundir, "api-")
+            self._tmpdir = LockedDir(self.rundir, PREFIX)
             self.socket_address = os.path.join(self._tmpdir.path, self.endpoint)
         try:
             server = jsoncomm.Socket.new_server(self.socket_address)
@@ -97,7 +100,7 @@ class BaseAPI(abc.ABC):
         clients: set[jsoncomm.Socket] = set()
         try:
             while True:
-                ready = [key.fileobj for key, _ in selector.select()]
+                ready = [key.fileobj for key, _ignored in selector.select()]
                 while (new := server.accept()) is not None:
                     clients.add(new)
                     selector.register(new, selectors.EVENT_READ)
@@ -123,7 +126,7 @@ class BaseAPI(abc.ABC):
     def _receive(self, client: jsoncomm.Socket) -> bool:
         """Handle one message of a client; False if there is no more."""
         try:
-            msg, fds, _ = client.recv()
+            msg, fds, _ignored = client.recv()
         except BlockingIOError:
             return False
         except (BufferError, OSError) as e:

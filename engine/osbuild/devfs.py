@@ -83,7 +83,11 @@ class DevFS:
 
 def remove_dead(rundir: str | os.PathLike[str]) -> None:
     """Remove what engines that have died left in `rundir`: their `/dev` and their sockets."""
+    from . import apiserver
+
     remove_stale(rundir, PREFIX)
+    remove_stale(rundir, apiserver.PREFIX)
+    # Of engines that know no locks.
     remove_stale(rundir, "api-", _nobody_listens)
 
 

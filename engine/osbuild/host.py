@@ -158,7 +158,7 @@ class Service(abc.ABC):
     def serve(self) -> None:
         """Answer one call after the other."""
         while True:
-            msg, fds, _ = self.sock.recv()
+            msg, fds, _ignored = self.sock.recv()
             if not msg:
                 return
             reply_fds: list[int] | None = None

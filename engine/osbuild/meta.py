@@ -217,7 +217,7 @@ def _embedded_info(path: str, source: str) -> dict[str, Any]:
         return data
 
     capabilities = constants.get("CAPABILITIES")
-    summary, _, description = (ast.get_docstring(tree) or "").partition("\n")
+    summary, _ignored, description = (ast.get_docstring(tree) or "").partition("\n")
     return {
         "desc": summary,
         "info": description.strip("\n"),
@@ -233,7 +233,7 @@ class FormatInfo:
     def __init__(self, module: ModuleType) -> None:
         self.module: Any = module
         self.version: str = module.VERSION
-        summary, _, description = (module.__doc__ or "").partition("\n")
+        summary, _ignored, description = (module.__doc__ or "").partition("\n")
         self.desc = summary.strip()
         self.info = description.strip()
 

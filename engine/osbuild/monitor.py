@@ -169,7 +169,7 @@ class TextWriter:
 class BaseMonitor:
     """Hears everything and says nothing. `out` writes to the file descriptor `fd`."""
 
-    def __init__(self, fd: int, _: int = 0) -> None:
+    def __init__(self, fd: int, _ignored: int = 0) -> None:
         self.out = TextWriter(fd)
 
     def begin(self, pipeline: Pipeline | Source) -> None:

@@ -196,7 +196,7 @@ class Object:
     def __enter__(self) -> Object:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_ignored: object) -> None:
         self.cleanup()
 
     def init(self, base: Object) -> None:

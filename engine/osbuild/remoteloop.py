@@ -75,7 +75,7 @@ class LoopClient:
             dir_fd = os.open("/dev", os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, dir_fd)
             self.client.send(req, fds=[fd, dir_fd])
-        reply, _, _ = self.client.recv()
+        reply, _ignored, _ignored = self.client.recv()
         if reply is None:
             raise RuntimeError("the engine closed the connection")
         if reply.get("method") == "exception":

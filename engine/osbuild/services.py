@@ -72,7 +72,7 @@ class ServiceClient:
         self.sock.send(self.protocol.encode_method(method, [] if args is None else args), fds=fds)
         while True:
             self._wait(method, deadline)
-            msg, got, _ = self.sock.recv()
+            msg, got, _ignored = self.sock.recv()
             received = got if got is not None else FdSet(rawfds=[])
             if msg is None:
                 raise ProtocolError(f"service {self.uid} closed the connection during '{method}'")

@@ -26,7 +26,7 @@ class StoreClient:
             self.client.close()
 
     def _ask(self, msg: dict[str, Any]) -> Any:
-        reply, _, _ = self.client.send_and_recv(msg)
+        reply, _ignored, _ignored = self.client.send_and_recv(msg)
         if reply is None:
             raise RuntimeError("The store server closed the connection")
         if "error" in reply:

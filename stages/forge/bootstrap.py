@@ -111,11 +111,11 @@ def _direct(job: Job, method: str) -> None:
     if found := _leave(job, method, conflicts.shared_after(unpacked, job.merged), conflicts.SHARED):
         unpacked = conflicts.take_back(found, unpacked)
         deferred |= found
-    settle_directories([listing for _, listing in unpacked], job.merged)
+    settle_directories([listing for _ignored, listing in unpacked], job.merged)
     _record(unpacked)
-    preinst.run_all([package for package, _ in unpacked], job.env, preinst.dpkg_version(packages))
+    preinst.run_all([package for package, _ignored in unpacked], job.env, preinst.dpkg_version(packages))
     if found := _leave(job, method, conflicts.contested(unpacked), conflicts.CONTESTED):
-        for package, _ in unpacked:
+        for package, _ignored in unpacked:
             if package.name in found:
                 dpkgdb.forget_info(package)
         unpacked = conflicts.take_back(found, unpacked)
@@ -127,7 +127,7 @@ def _direct(job: Job, method: str) -> None:
 
 def _record(unpacked: conflicts.Unpacked) -> None:
     """Make dpkg's database say that these packages, and no others, are unpacked."""
-    packages = [package for package, _ in unpacked]
+    packages = [package for package, _ignored in unpacked]
     for package, listing in unpacked:
         dpkgdb.write_info(package, listing)
     dpkgdb.write_status(packages)

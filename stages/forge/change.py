@@ -70,7 +70,7 @@ class Change:
 
     def _find(self, name: str) -> list[Stanza]:
         """Known packages of that name ("name" or "name:architecture")."""
-        plain, _, architecture = name.partition(":")
+        plain, _ignored, architecture = name.partition(":")
         return [
             stanza for stanza in self.known.values()
             if stanza["Package"] == plain and architecture in ("", stanza.get("Architecture"))
@@ -148,7 +148,7 @@ class Change:
                 found = [stanza for stanza in self._find(name) if _present(stanza) or action == "--purge"]
                 if not found:
                     print(f"{name} is not installed, so it is not removed")
-                names += [name for _ in found[:1]]
+                names += [name for _ignored in found[:1]]
             if names:
                 # The state after the whole change is known to be consistent; on the way to it, it need not be.
                 dpkg.run([*base, "--force-depends", action, *names], self.env)

@@ -77,7 +77,7 @@ def take_back(names: set[str], unpacked: Unpacked) -> Unpacked:
                 os.unlink(b"/" + name)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 continue
-    others = {path for _, listing in kept for path in listing.directories}
+    others = {path for _ignored, listing in kept for path in listing.directories}
     mine = {path for listing in gone for path in listing.directories}
     for path in sorted(mine - others, reverse=True):
         try:

@@ -76,7 +76,7 @@ class Package:
             words = line.strip()
             if not words:
                 continue
-            flag, _, path = words.partition(" ")
+            flag, _ignored, path = words.partition(" ")
             if flag == "remove-on-upgrade":
                 result.append((path.strip(), True))
             else:

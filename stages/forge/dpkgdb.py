@@ -143,7 +143,7 @@ def diverted_paths() -> dict[bytes, bytes]:
 
 def contested_paths() -> frozenset[bytes]:
     """Relative paths that diversions or ownership overrides speak of."""
-    found = {path for path, _ in _diversions()}
+    found = {path for path, _ignored in _diversions()}
     try:
         with open(f"{ADMIN}/statoverride", "rb") as file:
             for line in file:

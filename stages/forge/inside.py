@@ -22,7 +22,7 @@ class Inside:
         self._fd = os.open(self._tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_ignored: object) -> None:
         os.close(self._fd)
 
     def _folder(self, path: str, *, make: bool) -> int | None:
@@ -51,7 +51,7 @@ class Inside:
 
     def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
         """Write or replace a file, making its folders (mode 0755). Whatever had the name, a link too, is replaced."""
-        folder, _, name = path.rpartition("/")
+        folder, _ignored, name = path.rpartition("/")
         at = self._folder(folder, make=True)
         assert at is not None
         try:
@@ -70,7 +70,7 @@ class Inside:
 
     def remove(self, path: str) -> bool:
         """Remove a file; whether there was one."""
-        folder, _, name = path.rpartition("/")
+        folder, _ignored, name = path.rpartition("/")
         at = self._folder(folder, make=False)
         if at is None:
             return False

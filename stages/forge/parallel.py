@@ -41,7 +41,7 @@ def run(
     children: dict[int, int] = {}
     sys.stdout.flush()
     sys.stderr.flush()
-    for _ in range(jobs):
+    for _ignored in range(jobs):
         answer = os.memfd_create("forge")
         pid = os.fork()
         if pid == 0:

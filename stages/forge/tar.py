@@ -63,12 +63,12 @@ def clean_path(name: bytes) -> bytes:
 def _pax(data: bytes) -> dict[bytes, bytes]:
     values = {}
     while data:
-        length, _, rest = data.partition(b" ")
+        length, _ignored, rest = data.partition(b" ")
         try:
             end = int(length)
         except ValueError:
             raise TarError("bad pax header") from None
-        key, _, value = data[len(length) + 1:end - 1].partition(b"=")
+        key, _ignored, value = data[len(length) + 1:end - 1].partition(b"=")
         if end <= len(length) or not rest:
             raise TarError("bad pax header")
         values[key] = value

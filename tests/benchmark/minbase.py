@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time a minbase tree: the debootstrap stage from a warm store against mmdebstrap with a warm cache.
@@ -114,7 +113,7 @@ def table(results: Mapping[str, list[tuple[float, float]]], title: str) -> str:
              "|---|---|---|---|---|"]
     for name, runs in results.items():
         columns = [" / ".join(f"{pick(values):.2f}" for pick in (min, statistics.median, max))
-                   for values in ([wall for wall, _ in runs], [cpu for _, cpu in runs])]
+                   for values in ([wall for wall, _ignored in runs], [cpu for _ignored, cpu in runs])]
         ratios = [statistics.median(run[at] / yardstick[at] for run, yardstick in zip(runs, base, strict=True))
                   for at in (0, 1)]
         lines.append(f"| {name} | {columns[0]} | {columns[1]} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
@@ -139,7 +138,7 @@ def main() -> int:
         peer = mmdebstrap_command(selection, sources_file(selection, place / "debian.sources"), archives, target)
         shutil.rmtree(output)
         results: dict[str, list[tuple[float, float]]] = {"mmdebstrap": [], "org.osbuild.debootstrap": []}
-        for _ in range(args.runs):
+        for _ignored in range(args.runs):
             results["mmdebstrap"].append(timed(peer, mmdebstrap_environment(place), group))
             shutil.rmtree(target)
             results["org.osbuild.debootstrap"].append(timed(stage, engine_environment(), group))

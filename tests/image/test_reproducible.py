@@ -39,7 +39,7 @@ BLUEPRINT = {
 def mounted_root(image: Path, mountpoint: Path) -> Iterator[Path]:
     """Mount the root partition of a raw image, read-only, through a loop device at its offset."""
     table = json.loads(subprocess.run(["sfdisk", "--json", str(image)], capture_output=True, check=True).stdout)
-    root = next(part for part in table["partitiontable"]["partitions"] if part["type"] == LINUX_ROOT)
+    (root,) = (part for part in table["partitiontable"]["partitions"] if part["type"] == LINUX_ROOT)
     offset, size = root["start"] * 512, root["size"] * 512
     mountpoint.mkdir()
     subprocess.run(["mount", "-o", f"ro,noload,loop,offset={offset},sizelimit={size}", str(image), str(mountpoint)], check=True)

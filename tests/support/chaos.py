@@ -185,9 +185,12 @@ def run(base: Path, kills: int, seed: int) -> None:
     killed = attempts = 0
     while killed < kills:
         variant = attempts // ATTEMPTS
-        # What survives in the store makes the next attempt shorter, so some come too late and do not count.
-        killed += chaos.kill(variant, rng.uniform(0, duration))
+        # What survives in the store makes the next attempt shorter, so some kills come too late and do not count; the moments
+        # follow the machine's speed, which changes.
+        hit = chaos.kill(variant, rng.uniform(0, duration))
+        killed += hit
         attempts += 1
+        duration *= 1.1 if hit else 0.8
         assert attempts < 10 * kills + 10, "the builds end before they can be killed"
         if attempts % ATTEMPTS == 0 or killed == kills:
             subprocess.run(["rm", "-rf", "--", str(base / "out")], check=True)

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """List a tree, or compare two: name, type, mode, owner, link target, device, SHA-256 and extended attributes.

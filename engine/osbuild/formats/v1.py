@@ -51,7 +51,7 @@ def validate(manifest: dict[str, Any], index: Index) -> ValidationResult:
     check_pipeline(manifest.get("pipeline"), ["pipeline"])
     sources = manifest.get("sources")
     for name, source in (sources if isinstance(sources, dict) else {}).items():
-        module, _ = _SOURCES.get(name, (name, ""))
+        module, _ignored = _SOURCES.get(name, (name, ""))
         result.merge(index.get_schema("Source", module, version=VERSION).validate(source), path=["sources", name])
     return result
 

@@ -94,7 +94,7 @@ class MockCommandCallArgs:
         fields = iter(self._calllog.read_bytes().decode("utf-8", "surrogateescape").split("\0"))
         for count in fields:
             if count:
-                calls.append([next(fields) for _ in range(int(count))])
+                calls.append([next(fields) for _ignored in range(int(count))])
         return calls
 
 

@@ -250,8 +250,8 @@ class Session:
                     pass  # closed meanwhile
 
     def _read_file(self, path: str, write: Write) -> None:
-        names = dict.fromkeys((path, urllib.parse.unquote(path)))
-        for name in names:
+        failure = ""
+        for name in dict.fromkeys((path, urllib.parse.unquote(path))):
             try:
                 fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 break
@@ -278,7 +278,7 @@ class Session:
         if fresh:
             headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}
         origin = url
-        for _ in range(MAX_REDIRECTS):
+        for _ignored in range(MAX_REDIRECTS):
             # Credentials are the first server's business; a redirect elsewhere must not carry them along.
             credentials = url.credentials or (origin.credentials if url.server == origin.server else "")
             auth = {"Authorization": _basic(credentials)} if credentials else {}

@@ -81,7 +81,7 @@ class FsCache:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_ignored: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class FsCache:
         self.leftovers = take_leftovers(self.path, alone)
         if alone:
             # Somebody may have died after counting the size of what never became an entry, and that leaves no other trace.
-            self.files.change_size(lambda _: self.sum_of_sizes())
+            self.files.change_size(lambda _ignored: self.sum_of_sizes())
             linux.fcntl_flock(self._lock_fd, fcntl.F_RDLCK)
 
     @property

@@ -203,7 +203,7 @@ class Socket:
     def accept(self) -> Socket | None:
         """The next client, or None if none waits (non-blocking servers)."""
         try:
-            conn, _ = self._open.accept()
+            conn, _ignored = self._open.accept()
         except BlockingIOError:
             return None
         return Socket(conn)

@@ -43,7 +43,7 @@ class LockedDir:
     def __enter__(self) -> LockedDir:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_ignored: object) -> None:
         self.remove()
 
 

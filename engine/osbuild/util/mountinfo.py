@@ -30,7 +30,7 @@ def mounts_below(path: str | os.PathLike[str]) -> list[str]:
 def unmount_below(path: str | os.PathLike[str]) -> None:
     """Detach every mount at or below `path`, last one first. RuntimeError naming one that stays."""
     # More than one round, since a detached mount may uncover another at the same place.
-    for _ in range(8):
+    for _ignored in range(8):
         mounts = mounts_below(path)
         if not mounts:
             return

@@ -121,7 +121,7 @@ def parse_deployment_option(root: StrPath, deployment: Mapping[str, Any]) -> tup
     if len(found) > 1:
         raise ValueError(f"More than one deployment found: {found}")
     parts = found[0].split("/")
-    commit, _, serial = parts[-1].rpartition(".")
+    commit, _ignored, serial = parts[-1].rpartition(".")
     return parts[2], commit, serial
 
 

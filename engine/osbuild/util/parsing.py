@@ -52,7 +52,7 @@ class _Location:
 
 
 def _split(location: str) -> SplitUrl:
-    scheme, _, rest = location.partition("://")
+    scheme, _ignored, rest = location.partition("://")
     plain = scheme[:1].isalpha() and _SCHEME_LETTERS.issuperset(scheme) and _URL_SYNTAX.isdisjoint(rest)
     if plain and location.isascii() and location.isprintable():
         netloc, slash, path = rest.partition("/")

@@ -88,7 +88,7 @@ def clamp_mtime(path: str | os.PathLike[str], start: int, to: int | None) -> Non
 
     root = os.fspath(path)
     if os.path.isdir(root) and not os.path.islink(root):
-        for _, dirs, files, dir_fd in os.fwalk(root, topdown=False, follow_symlinks=False):
+        for _ignored, dirs, files, dir_fd in os.fwalk(root, topdown=False, follow_symlinks=False):
             for name in files + dirs:
                 clamp(name, dir_fd, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime)
     clamp(root, None, os.lstat(root).st_mtime)

@@ -77,7 +77,7 @@ def iter_sections(f: BinaryIO, coff: CoffHeader | None = None) -> Iterator[Secti
     if coff is None:
         coff = read_coff_header(f)
         f.seek(coff.SizeOfOptionalHeader, 1)
-    for _ in range(coff.NumberOfSections):
+    for _ignored in range(coff.NumberOfSections):
         yield SectionHeader._make(_read(f, _SECTION))
 
 

@@ -22,7 +22,7 @@ def parse_config(config_file: Iterable[str]) -> dict[str, str]:
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        key, _, value = line.partition("=")
+        key, _ignored, value = line.partition("=")
         config[key.strip()] = value.strip()
     return config
 

@@ -8,7 +8,7 @@ import re
 
 from .accounts import LAST_ID, NAME, NAME_RULE, check_ids, read_groups, read_users
 from .debian import read_debian
-from .fields import Table, kind, show, unique
+from .fields import Table, is_integer, kind, show, unique
 from .model import (
     Customizations,
     Directory,
@@ -135,7 +135,7 @@ def _filesystem(table: Table) -> tuple[Filesystem, ...]:
         if item.has("minsize") and item.has("size"):
             raise item.error("size", "is another word for minsize; give only one of them")
         size = parse_size(value) if isinstance(value, str) else value
-        if type(size) is not int or size <= 0:
+        if not is_integer(size) or size <= 0:
             raise item.error(key, f"must be a positive number of bytes or a size such as '10 GiB', found {kind(value)}")
         found.append(Filesystem(mountpoint, size))
         item.close()
@@ -154,7 +154,7 @@ def _owner(table: Table, key: str) -> str | int | None:
     value = table.take(key)
     if value is None or value == "":
         return None
-    if type(value) is int or (isinstance(value, str) and _ID.fullmatch(value)):
+    if is_integer(value) or (isinstance(value, str) and _ID.fullmatch(value)):
         number = int(value)
         if not 0 <= number <= LAST_ID:
             raise table.error(key, f"{number} is out of range 0..{LAST_ID}")

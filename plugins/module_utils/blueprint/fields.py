@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from ..errors import BlueprintError
 
@@ -23,9 +23,14 @@ _KINDS: dict[type, str] = {
 }
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether a value is an integer in TOML and JSON, where a boolean is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def kind(value: object) -> str:
     """A value's type in the words of TOML and JSON, with the value when it is short."""
-    name = next((text for cls, text in _KINDS.items() if type(value) is cls), type(value).__name__)
+    name = _KINDS.get(type(value), type(value).__name__)
     return f"{name} ({value!r})" if isinstance(value, (bool, int, float, str)) and len(repr(value)) <= 40 else name
 
 
@@ -87,7 +92,7 @@ class Table:
         value = self.take(key)
         if value is None:
             return None
-        if type(value) is not int:
+        if not is_integer(value):
             raise self.error(key, f"must be an integer, found {kind(value)}")
         if not low <= value <= high:
             raise self.error(key, f"{value} is out of range {low}..{high}")

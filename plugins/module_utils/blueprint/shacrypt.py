@@ -46,7 +46,7 @@ def sha512_crypt(password: str, salt: str, rounds: int = _DEFAULT_ROUNDS) -> str
     digest = start.digest()
     # One object per repetition rather than secret * len(secret): long passwords stay cheap in memory.
     many = hashlib.sha512()
-    for _ in range(len(secret)):
+    for _ignored in range(len(secret)):
         many.update(secret)
     p = _sequence(many.digest(), len(secret))
     s = _sequence(hashlib.sha512(pepper * (16 + digest[0])).digest(), len(pepper))

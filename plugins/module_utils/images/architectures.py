@@ -45,6 +45,16 @@ class Architecture:
     boot: Boot | None = None
     aliases: tuple[str, ...] = ()
 
+    @property
+    def boot_loader(self) -> Boot:
+        """How a disk of it boots.
+
+        :raises ImageError: only trees can be made for it.
+        """
+        if self.boot is None:
+            raise ImageError(f"architecture {self.name} has no known boot loader: bootable images cannot be made for it")
+        return self.boot
+
 
 ARCHITECTURES: tuple[Architecture, ...] = (
     Architecture(

@@ -74,8 +74,7 @@ def _grub_directory(layout: Layout) -> str:
 
 
 def _bios(definition: Definition, layout: Layout, partition: Partition) -> Stage:
-    boot = definition.architecture.boot
-    assert boot is not None
+    boot = definition.architecture.boot_loader
     return Stage(
         "org.osbuild.grub2.inst",
         {

@@ -75,9 +75,7 @@ class Layout:
 
     @property
     def root(self) -> Partition:
-        found = self.at("/")
-        assert found is not None
-        return found
+        return next(one for one in self.partitions if one.mountpoint == "/")
 
     @property
     def boot(self) -> Partition:
@@ -116,8 +114,7 @@ def plan_layout(definition: Definition, packages: Iterable[Package]) -> Layout:
 
     The root is the last on the disk, so that it can grow into a bigger one.
     """
-    boot = definition.architecture.boot
-    assert boot is not None  # checked by Definition
+    boot = definition.architecture.boot_loader
     wishes = {one.mountpoint: one.minsize for one in definition.customizations.filesystem}
     content = content_size(packages, sum(len(file.data) for file in definition.customizations.files))
 

@@ -251,8 +251,7 @@ def _fstab(layout: Layout) -> Stage:
 
 
 def _grub(definition: Definition, layout: Layout) -> Stage:
-    boot = definition.architecture.boot
-    assert boot is not None
+    boot = definition.architecture.boot_loader
     options: dict[str, Any] = {
         "root-fs-uuid": layout.root.fs_id,
         "kernel-opts": kernel_arguments(definition),

@@ -310,9 +310,9 @@ def main(argv: list[str]) -> int:
     if read_json(folder.path / "result.json") is not None:
         return 0
     # SIG_IGN is inherited through exec, a handler is not: the engine must be able to see Ctrl-C.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_ignored: None)
     supervisor = Supervisor(folder)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(supervisor.watch, "asked", True))
+    signal.signal(signal.SIGTERM, lambda *_ignored: setattr(supervisor.watch, "asked", True))
     (folder.path / "owner.json").write_text(json.dumps(Owner.myself(unit).as_dict()), encoding="utf-8")
     adopt_orphans()
     private_mounts()

@@ -20,7 +20,7 @@ _SCHEMES = re.compile(r"(?:https?|file|ftp)://", re.IGNORECASE)
 
 def check_checksum(text: str) -> str:
     """*text* if it is ``<algorithm>:<hex>`` as osbuild writes it; raises ManifestError otherwise."""
-    algorithm, _, digest = text.partition(":")
+    algorithm, _ignored, digest = text.partition(":")
     length = ALGORITHMS.get(algorithm)
     if length is None or not re.fullmatch(rf"[0-9a-f]{{{length}}}", digest):
         raise ManifestError(

@@ -37,7 +37,7 @@ class Child:
         chunks: list[bytes] = []
         try:
             while True:
-                ready, _, _ = select.select([self.pipe], [], [], max(0.0, deadline - time.monotonic()))
+                ready, _write, _error = select.select([self.pipe], [], [], max(0.0, deadline - time.monotonic()))
                 if not ready:
                     raise PackageError(f"{self.what}: not done when its time was over")
                 chunk = os.read(self.pipe, 1 << 16)
@@ -49,7 +49,7 @@ class Child:
             raise
         os.close(self.pipe)
         self.pipe = -1
-        _, status = os.waitpid(self.pid, 0)
+        _pid, status = os.waitpid(self.pid, 0)
         self.pid = 0
         return self._answer(b"".join(chunks), status)
 

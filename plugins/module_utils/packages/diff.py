@@ -44,7 +44,7 @@ class PackageChanges:
         for changes, sign in ((self.upgraded, "^"), (self.downgraded, "v")):
             lines += [(c.name, c.architecture, f"{sign} {_name(c)} {c.before} -> {c.after}") for c in changes]
         lines += [(c.name, c.architecture, f"= {_name(c)} {c.after} (other content)") for c in self.rebuilt]
-        return "".join(f"{text}\n" for _, _, text in sorted(lines))
+        return "".join(f"{text}\n" for _ignored, _ignored, text in sorted(lines))
 
     def as_dict(self) -> dict[str, Any]:
         def packages(items: Iterable[Package]) -> list[dict[str, str]]:

@@ -108,6 +108,6 @@ def _paragraphs(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         elif ":" in line:
             if not fields:
                 start = number
-            name, _, value = line.partition(":")
+            name, _ignored, value = line.partition(":")
             names.append(name.strip().lower())
             fields[names[-1]] = value.strip()

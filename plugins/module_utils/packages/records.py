@@ -44,7 +44,7 @@ class _Describer:
         located.sort(key=lambda item: item[:2])
         packages = [
             self._package(place, file, index, version, version.parent_pkg.id not in solution.requested)
-            for _, index, place, file, version in located
+            for _ignored, index, place, file, version in located
         ]
         return sorted(packages, key=lambda package: (package.name, package.architecture))
 
@@ -78,7 +78,7 @@ class _Describer:
         parts = path.split("/")
         if not path or path.startswith("/") or ".." in parts:
             raise PackageError(f"source {place.label}: package {name} has the file name '{path}', which is not allowed")
-        source, _, source_version = section.get("Source", name).partition(" ")
+        source, _ignored, source_version = section.get("Source", name).partition(" ")
         size = section.get("Installed-Size", "0")
         return Package(
             name=name,

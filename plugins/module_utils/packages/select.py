@@ -87,7 +87,7 @@ class Selector:
         def provided(package: Any) -> bool:
             return any(
                 self.depcache.marked_install(version.parent_pkg) and self._is_candidate(version)
-                for _, _, version in package.provides_list
+                for _ignored, _ignored, version in package.provides_list
             )
 
         return [package for package in self._virtual if not provided(package)]
@@ -99,17 +99,17 @@ class Selector:
             {
                 (
                     version.parent_pkg.architecture != package.architecture,
-                    not any(name.startswith("default-") for name, *_ in version.provides_list),
+                    not any(name.startswith("default-") for name, *_ignored in version.provides_list),
                     ranks.get(version.priority_str, 4),
                     version.parent_pkg.name,
                 ): version
-                for _, _, version in package.provides_list
+                for _ignored, _ignored, version in package.provides_list
                 if self._is_candidate(version)
             }.items()
         )
         chosen = offers[0][1].parent_pkg
         if len(offers) > 1:
-            others = ", ".join(key[3] for key, _ in offers[1:8])
+            others = ", ".join(key[3] for key, _ignored in offers[1:8])
             self.warnings.append(
                 f"{self.what}: '{package.name}' is a virtual package; {chosen.name} was taken (others: {others})"
             )
@@ -150,7 +150,7 @@ class Selector:
 
     def _single_virtual(self, spec: PackageSpec, package: Any) -> list[Wanted]:
         if spec.version:
-            names = sorted({version.parent_pkg.name for _, _, version in package.provides_list})
+            names = sorted({version.parent_pkg.name for _ignored, _ignored, version in package.provides_list})
             raise PackageError(
                 f"{self.what}: '{spec.name}' is a virtual package and has no version '{spec.version}' of its own;"
                 f" it is provided by {', '.join(names)}",
@@ -160,7 +160,7 @@ class Selector:
         return []
 
     def _offers(self, package: Any) -> bool:
-        return any(self._is_candidate(version) for _, _, version in package.provides_list)
+        return any(self._is_candidate(version) for _ignored, _ignored, version in package.provides_list)
 
     def _version(self, spec: PackageSpec, package: Any) -> Any:
         # apt keeps the list in dpkg's order, newest first; an exact match of the whole version goes first.

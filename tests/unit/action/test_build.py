@@ -31,7 +31,7 @@ class Host:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(action.time, "sleep", lambda _: None)
+    monkeypatch.setattr(action.time, "sleep", lambda _ignored: None)
     monkeypatch.setattr(controller, "digest", lambda: "d" * 64)
     monkeypatch.setattr(controller, "version", lambda: "1.0.0")
 
@@ -57,7 +57,7 @@ def test_a_build_is_followed_to_its_end_and_each_stage_shown() -> None:
     result, shown = perform(host, manifest="/m.json", output_directory="/out")
     assert shown == ["[web1] os: org.osbuild.apt (2/5)"]
     assert result["state"] == "done" and result["changed"] and result["msg"] == "built x (y) in 12 s"
-    assert [name for name, _, _ in host.calls] == ["build", "build_info", "build_info", "build_info"]
+    assert [name for name, _ignored, _ignored in host.calls] == ["build", "build_info", "build_info", "build_info"]
     assert host.calls[0][1]["wait"] is False and host.calls[0][1]["detach"] is False
     assert [call[1]["progress_offset"] for call in host.calls[1:]] == [0, 7, 7]
 
@@ -80,12 +80,12 @@ def test_nothing_is_asked_when_nothing_was_started() -> None:
 def test_progress_can_be_switched_off_without_losing_the_lease() -> None:
     host = Host(STARTED, info("running", STAGE), info("done", duration=1.0))
     assert perform(host, manifest="/m.json", display_progress=False)[1] == []
-    assert [name for name, _, _ in host.calls].count("build_info") == 2
+    assert [name for name, _ignored, _ignored in host.calls].count("build_info") == 2
 
 
 def test_a_failed_build_fails_the_task_with_what_the_host_knows() -> None:
     error = {"msg": "stage x failed; the log is /log", "failed_stage": "x", "log_tail": ["a"]}
-    result, _ = perform(Host(STARTED, info("failed", error=error)), manifest="/m.json")
+    result, _ignored = perform(Host(STARTED, info("failed", error=error)), manifest="/m.json")
     assert result["failed"] and result["changed"] is False
     assert (result["msg"], result["failed_stage"], result["log_tail"]) == (error["msg"], "x", ["a"])
 
@@ -138,8 +138,8 @@ def test_a_wrong_type_is_named(name: str, value: str) -> None:
 
 def test_install_comes_first_and_counts_as_a_change() -> None:
     host = Host({"changed": True}, {"state": "done", "changed": False, "msg": "there"})
-    result, _ = perform(host, manifest="/m.json", install=True)
-    assert [name for name, _, _ in host.calls] == ["engine", "build"]
+    result, _ignored = perform(host, manifest="/m.json", install=True)
+    assert [name for name, _ignored, _ignored in host.calls] == ["engine", "build"]
     assert host.calls[0][1] == {"version": "1.0.0", "digest": "d" * 64}
     assert result["changed"] is True
 

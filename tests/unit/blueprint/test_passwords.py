@@ -40,7 +40,7 @@ def test_sha512_crypt_with_rounds_is_that_of_the_specification() -> None:
 
 def test_plain_password_becomes_a_hash_that_verifies() -> None:
     text = crypted()
-    _, kind, rounds, salt, _ = text.split("$")
+    _ignored, kind, rounds, salt, _ignored = text.split("$")
     assert kind == "6" and text == sha512_crypt(SECRET, salt, int(rounds.removeprefix("rounds=")))
 
 

@@ -43,7 +43,7 @@ def test_server_serves_many_clients_and_cleans_up(tmp_path: Path) -> None:
         assert Path(server.socket_address).parent.name.startswith("api-")
         with pytest.raises(AssertionError), server:
             pass
-        clients = [jsoncomm.Socket.new_client(server.socket_address) for _ in range(5)]
+        clients = [jsoncomm.Socket.new_client(server.socket_address) for _ignored in range(5)]
         for number, client in enumerate(clients):
             assert client.send_and_recv(number)[0] == {"echo": number}
         for client in clients:
@@ -64,11 +64,11 @@ def test_server_reports_exceptions_and_goes_on(tmp_path: Path, capfd: pytest.Cap
 
 
 def test_messages_sent_before_the_end_count(tmp_path: Path) -> None:
-    for _ in range(20):
+    for _ignored in range(20):
         with Echo(rundir=tmp_path) as server:
             assert server.socket_address is not None
             client = jsoncomm.Socket.new_client(server.socket_address)
-            for _ in range(3):
+            for _ignored in range(3):
                 client.send("silent")
             client.close()
         assert server.messages == ["silent"] * 3

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from osbuild.bubblewrap import Bind, command_line
 from osbuild.buildroot import BuildRoot, CompletedBuild
+from osbuild.devfs import remove_dead
 from osbuild.loopserver import LoopServer
 from osbuild.objectstore import ObjectStore
 from osbuild.output import OutputReader
@@ -87,7 +88,7 @@ def test_missing_runner_is_told(store: ObjectStore, tmp_path: Path) -> None:
         result = root.run(["/bin/true"], log)
     assert result.returncode == 1
     assert "/nonexistent" in result.output
-    assert "/nonexistent" in "".join(message for message, _ in log.messages)
+    assert "/nonexistent" in "".join(message for message, _ignored in log.messages)
 
 
 @pytest.mark.root
@@ -292,3 +293,13 @@ def test_a_stage_makes_loop_devices_through_the_engine(root: BuildRoot, tmp_path
     result = root.run(["/usr/bin/python3", "-c", code], Log(), binds=[(str(image), "/image")])
     assert result.output.split() == ["/dev/loop", "4096", "False"]
     assert image.read_bytes() == b"x" * 4096 + b"y" * 4096
+
+
+def test_directories_of_the_dead_go_and_those_of_others_only_when_nobody_listens(tmp_path: Path) -> None:
+    with LoopServer(rundir=tmp_path) as alive:
+        assert alive.socket_address is not None
+        for name in ("api-forge-00000000", "api-abcdefgh"):
+            (tmp_path / name).mkdir()
+        remove_dead(tmp_path)
+        # Another engine may just be going to listen in its one.
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["api-abcdefgh", Path(alive.socket_address).parent.name])

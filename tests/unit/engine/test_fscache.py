@@ -115,7 +115,7 @@ def test_racing_commits_count_once(tmp_path: Path) -> None:
     data = make_data(tmp_path / "data")
     with make_cache(tmp_path / "c") as cache:
         results: list[bool] = []
-        threads = [threading.Thread(target=lambda: results.append(cache.store_copy(data, "one"))) for _ in range(4)]
+        threads = [threading.Thread(target=lambda: results.append(cache.store_copy(data, "one"))) for _ignored in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -129,7 +129,7 @@ def test_racing_commits_count_once(tmp_path: Path) -> None:
 def test_what_is_too_big_is_not_even_copied(
     tmp_path: Path, limit: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("osbuild.util.fscache.copy_tree", lambda *_: pytest.fail("copied in vain"))
+    monkeypatch.setattr("osbuild.util.fscache.copy_tree", lambda *_ignored: pytest.fail("copied in vain"))
     with make_cache(tmp_path / "c", limit) as cache:
         assert not store(cache, tmp_path, "one")
         assert (cache.size, os.listdir(cache.objects)) == (0, [])

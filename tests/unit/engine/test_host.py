@@ -102,7 +102,7 @@ def test_descriptors_and_signals(program: str, tmp_path: Path) -> None:
         client = mgr.start("a", program, [str(tmp_path / "log")])
         r, w = os.pipe()
         os.write(w, b"hello")
-        reply, fds = client.call_with_fds("fds", fds=[r], on_signal=lambda value, _: signals.append(value))
+        reply, fds = client.call_with_fds("fds", fds=[r], on_signal=lambda value, _ignored: signals.append(value))
         os.close(r)
         os.close(w)
         assert reply is None

@@ -21,7 +21,7 @@ def test_values_and_descriptors_arrive() -> None:
     r, w = os.pipe()
     try:
         one.send({"text": "äß\U0001f600", "n": [1, None, 1.5]}, fds=[r])
-        payload, fds, _ = two.recv()
+        payload, fds, _ignored = two.recv()
         assert payload == {"text": "äß\U0001f600", "n": [1, None, 1.5]}
         assert fds is not None
         assert len(fds) == 1
@@ -45,7 +45,7 @@ def test_value_over_the_kernels_limit_travels_in_a_memory_file() -> None:
     r, w = os.pipe()
     try:
         one.send(value, fds=[w])
-        payload, fds, _ = two.recv()
+        payload, fds, _ignored = two.recv()
         assert payload == value
         assert fds is not None
         # The memory file itself is not handed out.
@@ -94,7 +94,7 @@ def test_server_removes_its_path(tmp_path: Path) -> None:
             conn = server.accept()
             assert conn is not None
             client.send({"a": 1})
-            payload, _, address = conn.recv()
+            payload, _ignored, address = conn.recv()
             assert payload == {"a": 1}
             # The client has an address of its own, given by the kernel.
             assert address is None or address

@@ -48,13 +48,13 @@ def test_no_descriptor_is_a_value_error(fd: object) -> None:
 
 def test_rename_can_exchange_and_refuse(tmp_path: Path) -> None:
     libc = linux.Libc.default()
-    foo, bar = tmp_path / "foo", tmp_path / "bar"
-    foo.write_text("foo")
-    bar.write_text("bar")
-    libc.renameat2(oldpath=os.fsencode(foo), newpath=os.fsencode(bar), flags=libc.RENAME_EXCHANGE)
-    assert (foo.read_text(), bar.read_text()) == ("bar", "foo")
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("one")
+    two.write_text("two")
+    libc.renameat2(oldpath=os.fsencode(one), newpath=os.fsencode(two), flags=libc.RENAME_EXCHANGE)
+    assert (one.read_text(), two.read_text()) == ("two", "one")
     with pytest.raises(FileExistsError):
-        libc.renameat2(oldpath=os.fsencode(foo), newpath=os.fsencode(bar), flags=libc.RENAME_NOREPLACE)
+        libc.renameat2(oldpath=os.fsencode(one), newpath=os.fsencode(two), flags=libc.RENAME_NOREPLACE)
 
 
 def test_times_can_be_set_one_by_one(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_directories_of_the_dead_are_removed_and_others_are_not(tmp_path: Path) 
     (tmp_path / "other").mkdir()
     dead = [p for p in tmp_path.glob("t-*") if str(p) != living.path]
     assert len(dead) == 1
-    assert lockeddir.remove_stale(tmp_path, "t-", lambda _: False) == []
+    assert lockeddir.remove_stale(tmp_path, "t-", lambda _ignored: False) == []
     assert lockeddir.remove_stale(tmp_path, "t-") == [str(dead[0])]
     assert os.path.isdir(living.path)
     assert (tmp_path / "other").is_dir()

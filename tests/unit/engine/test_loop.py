@@ -86,7 +86,7 @@ def test_lock_and_callbacks(image: int) -> None:
     device.close()
     assert seen == ["setup", name]
 
-    def broken(_: Loop) -> None:
+    def broken(_ignored: Loop) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):

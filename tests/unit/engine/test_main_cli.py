@@ -365,7 +365,7 @@ def test_inspection_is_quick_and_needs_no_jsonschema(engine: Engine) -> None:
     arguments = engine.arguments(TREE, "--inspect")
     # Processor time, for other work on the machine must not count.
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for _ in range(3):
+    for _ignored in range(3):
         result = subprocess.run(
             ["/usr/bin/python3", "-c", program, *arguments[3:]],
             env=engine.environment(),

@@ -102,7 +102,7 @@ def test_contexts_are_told_once_and_keep_the_stage(pipe: Pipe) -> None:
     mon.begin(PIPELINE)
     mon.stage(STAGE)
     mon.begin(PIPELINE)
-    first, second, _, _, again = (record["context"] for record in pipe.records())
+    first, second, _ignored, _ignored, again = (record["context"] for record in pipe.records())
     assert first == {
         "origin": "osbuild.main_cli",
         "pipeline": {"stage": {}},
@@ -128,12 +128,12 @@ def test_long_output_is_cut_in_the_record_only(pipe: Pipe) -> None:
 
 def test_records_of_threads_do_not_mix(pipe: Pipe) -> None:
     mon = monitor.JSONSeqMonitor(pipe.fd, 1)
-    threads = [threading.Thread(target=lambda i=i: [mon.log(str(i) * 100) for _ in range(10)]) for i in range(4)]
+    threads = [threading.Thread(target=lambda i=i: [mon.log(str(i) * 100) for _ignored in range(10)]) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(record["message"] for record in pipe.records()) == sorted(str(i) * 100 for i in range(4) for _ in range(10))
+    assert sorted(record["message"] for record in pipe.records()) == sorted(str(i) * 100 for i in range(4) for _ignored in range(10))
 
 
 def test_empty_members_are_left_out_of_objects_but_not_of_lists() -> None:

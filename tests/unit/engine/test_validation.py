@@ -43,7 +43,7 @@ STAGE = ["pipelines", 0, "stages", 0]
     ],
 )
 def test_wrong_structure_is_an_error_at_its_place(index: Index, manifest: dict[str, Any], path: list[Any]) -> None:
-    assert path in [found for _, found in errors(index, manifest)]
+    assert path in [found for _ignored, found in errors(index, manifest)]
 
 
 def test_unknown_modules_are_named(index: Index) -> None:

@@ -78,7 +78,7 @@ def test_files_of_a_source_are_hard_links(make: Callable[[str], Any], store: Sto
 def test_files_of_a_source_are_copied_where_links_cannot_be(
     make: Callable[[str], Any], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_ignored: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)

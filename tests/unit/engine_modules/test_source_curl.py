@@ -410,7 +410,7 @@ def test_mtls_secrets_come_from_the_environment(
     monkeypatch.setenv("OSBUILD_SOURCES_CURL_SSL_CA_CERT", str(tls_files / "cert.pem"))
     assert "none.pem" in fetch_error(curl, {checksum: item})
     monkeypatch.setenv("OSBUILD_SOURCES_CURL_SSL_CLIENT_CERT", str(tls_files / "cert.pem"))
-    _, desc = curl.amend_secrets(checksum, item)
+    _ignored, desc = curl.amend_secrets(checksum, item)
     assert desc["secrets"]["ssl_client_key"] == str(tls_files / "key.pem")
     fetch_ok(curl, {checksum: item})
 
@@ -468,7 +468,7 @@ def test_program_serves_and_stops_a_running_download_when_the_engine_goes(server
         while "/slow" not in server.requests and time.monotonic() < deadline:
             time.sleep(0.01)
         engine.close()
-        _, err = process.communicate(timeout=5)
+        _ignored, err = process.communicate(timeout=5)
     finally:
         release.set()
         process.kill()

@@ -59,7 +59,7 @@ def test_chroot_mounts_falls_back_and_unmounts(
 def test_chroot_unmounts_when_the_body_fails(tmp_path: Path, calls: Calls) -> None:
     with pytest.raises(KeyError), Chroot(str(tmp_path)):
         raise KeyError("x")
-    assert [argv[0] for argv, _ in calls][-3:] == ["umount"] * 3
+    assert [argv[0] for argv, _ignored in calls][-3:] == ["umount"] * 3
 
 
 @pytest.mark.root
@@ -88,7 +88,7 @@ def test_machine_id_is_there_only_for_a_while(tmp_path: Path) -> None:
 def test_sysusers_failure_shows_the_output_and_exits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(argv: list[str], **_: Any) -> None:
+    def run(argv: list[str], **_ignored: Any) -> None:
         raise subprocess.CalledProcessError(1, argv, output="bad line \u2717\n".encode())
 
     monkeypatch.setattr(subprocess, "run", run)

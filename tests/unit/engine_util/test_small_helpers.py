@@ -51,11 +51,11 @@ def test_setfiles_labels_each_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_setfilecon_forgives_only_what_is_already_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
+    def refuse(*_ignored: Any, **__: Any) -> None:
         raise OSError(errno.ENOTSUP, "not supported")
 
     monkeypatch.setattr(os, "setxattr", refuse)
-    monkeypatch.setattr(os, "getxattr", lambda *_, **__: b"system_u:object_r:etc_t:s0\0\n")
+    monkeypatch.setattr(os, "getxattr", lambda *_ignored, **__: b"system_u:object_r:etc_t:s0\0\n")
     selinux.setfilecon("/x", "system_u:object_r:etc_t:s0")
     with pytest.raises(OSError):
         selinux.setfilecon("/x", "other")
@@ -96,7 +96,7 @@ def test_colours_are_empty_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sys.stdout", Terminal())
     assert term.VT().red == "\033[31m"
     with pytest.raises(AttributeError):
-        _ = term.VT().whatever
+        _ignored = term.VT().whatever
 
 
 def test_boot_entries_get_the_arguments(tmp_path: Path) -> None:

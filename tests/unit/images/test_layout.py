@@ -76,7 +76,7 @@ def test_an_extra_file_system_has_room_for_what_packages_put_there(define):
 
 
 def test_ids_depend_on_the_definition_alone_and_are_all_different(define):
-    first, again = (plan_layout(define(filesystem(_home=GIB)), PACKAGES) for _ in range(2))
+    first, again = (plan_layout(define(filesystem(_home=GIB)), PACKAGES) for _ignored in range(2))
     assert first == again
     ids = [first.uuid, *(one.uuid for one in first.partitions), *(one.fs_id for one in first.partitions if one.fs_id)]
     assert len(set(ids)) == len(ids)

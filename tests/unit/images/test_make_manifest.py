@@ -115,7 +115,7 @@ def test_the_example_blueprint_makes_a_manifest(define, resolve):
 
 
 def test_equal_definitions_give_equal_bytes(define, resolve):
-    texts = {make_manifest(define(EVERYTHING), resolve(define(EVERYTHING))).dumps() for _ in range(3)}
+    texts = {make_manifest(define(EVERYTHING), resolve(define(EVERYTHING))).dumps() for _ignored in range(3)}
     assert len(texts) == 1
 
 

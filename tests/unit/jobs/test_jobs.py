@@ -151,7 +151,7 @@ def test_an_engine_that_ignores_signals_is_killed(
     engine = int((tmp_path / "store/starts").read_text())
     # Do not wait out the supervisor's patience: the caller's own is over first, and it uses force.
     monkeypatch.setattr(control, "_CANCEL_SECONDS", 0.5)
-    status, _ = control.cancel("b1", root=root)
+    status, _ignored = control.cancel("b1", root=root)
     assert status is not None and status.state == "cancelled"
     until(lambda: start_time(engine) is None)
 

@@ -38,7 +38,7 @@ def run(name: str, check: bool = False, diff: bool = False, **args: Any) -> dict
 
 
 def fragment(name: str) -> dict[str, Any]:
-    file, _, part = name.removeprefix("debian_forge.osbuild.").partition(".")
+    file, _ignored, part = name.removeprefix("debian_forge.osbuild.").partition(".")
     found = importlib.import_module(f"{COLLECTION}.doc_fragments.{file}").ModuleDocFragment
     return yaml.safe_load(getattr(found, (part or "documentation").upper()))  # type: ignore[no-any-return]
 

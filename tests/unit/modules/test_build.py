@@ -103,9 +103,9 @@ def test_a_failed_build_leaves_the_old_one_where_it_was(build: Build, tmp_path: 
 
 
 def test_results_stay_small(build: Build) -> None:
-    stages = [{"print": "x" * 2000 + "\n"} for _ in range(120)]
+    stages = [{"print": "x" * 2000 + "\n"} for _ignored in range(120)]
     assert len(json.dumps(build(*stages))) < 16 * 1024
-    lines = "\n".join("y" * 500 for _ in range(500)) + "\n"
+    lines = "\n".join("y" * 500 for _ignored in range(500)) + "\n"
     assert len(json.dumps(build({"print": lines, "fail": "z" * 5000}))) < 24 * 1024
 
 

@@ -31,7 +31,7 @@ class Deb:
 
     @property
     def filename(self) -> str:
-        return f"pool/{self.name}_{self.version.split(':')[-1]}_{self.architecture}.deb"
+        return f"pool/{self.name}_{self.version.rsplit(':', maxsplit=1)[-1]}_{self.architecture}.deb"
 
     def control(self) -> str:
         base = {
@@ -235,7 +235,7 @@ class Server:
                 self.wfile.write(answer)
                 return None
 
-            def log_message(self, *_: Any) -> None: ...
+            def log_message(self, *_ignored: Any) -> None: ...
 
         self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
         self.uri = f"http://127.0.0.1:{self.httpd.server_port}"

@@ -18,7 +18,7 @@ STAGES = sorted(path for path in (REPO / "stages").glob("org.osbuild.*") if path
 HEAD = [
     "#!/usr/bin/python3",
     "# SPDX-FileCopyrightText: 2026 Debian Forge contributors",
-    "# SPDX-License-" "Identifier: Apache-2.0",  # in two, so that no licence scanner takes it for this file's
+    "# SPDX-License-{}".format("Identifier: Apache-2.0"),  # so that no licence scanner takes it for this file's
 ]
 META_KEYS = {"summary", "description", "capabilities", "schema", "schema_2"}
 # Keywords of JSON schema that hold schemas by name: a key below them is a name and no keyword.

@@ -51,7 +51,7 @@ class TestDisk:
 
     def test_equal_options_give_equal_bytes(self, load, tree):
         contents = []
-        for _ in range(2):
+        for _ignored in range(2):
             load("debian.disk").main(str(tree), disk_options(partition(1, 1, 2)))
             contents.append((tree / "disk.img").read_bytes())
             (tree / "disk.img").unlink()

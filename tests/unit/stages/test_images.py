@@ -67,7 +67,7 @@ class TestMkfs:
     )
     def test_options_become_arguments(self, load, commands, stage, options, expected) -> None:
         load(stage).main(DEVICES, options)
-        assert [command for command, _ in commands] == [[*expected, "/dev/loop7"]]
+        assert [command for command, _ignored in commands] == [[*expected, "/dev/loop7"]]
 
     def test_a_source_epoch_fixes_the_hash_seed(self, load, commands, monkeypatch) -> None:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")

@@ -170,7 +170,7 @@ class TestUnits:
         assert os.listdir(tree) == []
 
     def test_masking_a_generator_twice_is_fine(self, load, tree) -> None:
-        for _ in range(2):
+        for _ignored in range(2):
             load("systemd").main(str(tree), {"masked_generators": ["x"]})
         assert os.readlink(tree / "etc/systemd/system-generators/x") == "/dev/null"
 

@@ -52,7 +52,7 @@ class TestUsers:
     def test_a_password_never_is_on_a_command_line(self, load, system, monkeypatch) -> None:
         run, seen = subprocess.run, []
         monkeypatch.setattr(
-            subprocess, "run", lambda command, **kw: (seen.append(list(command)), run(command, **kw))[1]
+            subprocess, "run", lambda command, check=False, **kw: (seen.append(list(command)), run(command, check=check, **kw))[1]
         )
         users = {"root": {"password": "$6$secret1", "shell": "/bin/bash"}, "bob": {"password": "$6$secret2"}}
         load("users").main(str(system), {"users": users})

@@ -126,7 +126,7 @@ def _member(path: str, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
 
 def member(path: str, kind: bytes = tarfile.REGTYPE, target: str = "", data: bytes = b"") -> Any:
     """A member of a data archive for `Workshop.raw`."""
-    info, _ = _member(path, data)
+    info, _ignored = _member(path, data)
     info.type, info.linkname = kind, target
     info.mode = 0o755 if kind == tarfile.DIRTYPE else 0o644
     return (info, data)

@@ -90,7 +90,7 @@ def test_both_methods_give_the_same_tree(
         tree.rename(tree.parent / method)
         tree.mkdir()
     # Only dpkg, not the stage, leaves its locks and what it would find nothing in.
-    assert [path for path, *_ in compare.differences(*trees, ("var/lib/dpkg/triggers/*", "var/lib/dpkg/lock*"))] == []
+    assert [path for path, *_ignored in compare.differences(*trees, ("var/lib/dpkg/triggers/*", "var/lib/dpkg/lock*"))] == []
     for name in ("File", "named"):
         files = [(tree.parent / method / "var/lib/dpkg/triggers" / name).read_text() for method in ("direct", "dpkg")]
         assert sorted(files[0].splitlines()) == sorted(files[1].splitlines())
