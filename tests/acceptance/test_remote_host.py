@@ -50,8 +50,9 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def play(inventory: Path, *options: str, pipelining: bool) -> str:
+    program = str(Path(sys.executable).parent / "ansible-playbook")
     result = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "--become", "debian_forge.osbuild.build_image", *options],
+        [program, "-i", str(inventory), "--become", "debian_forge.osbuild.build_image", *options],
         cwd=REPO, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(REPO / "build/collections"), "ANSIBLE_HOME": str(REPO / "build/ansible"),
              "ANSIBLE_HOST_KEY_CHECKING": "false", "ANSIBLE_PIPELINING": str(pipelining), "ANSIBLE_NOCOLOR": "1"},
