@@ -137,7 +137,7 @@ def present(module: AnsibleModule, root: Path) -> dict[str, t.Any]:
 
 def absent(module: AnsibleModule, root: Path) -> dict[str, t.Any]:
     """Remove every installed tree."""
-    there = root.is_dir()
+    there = bool(bundle.installed(root))
     if there and not module.check_mode:
         if in_use(Path(module.params["jobs_directory"])):
             raise EngineError(f"the engine in {root} is in use by a build; wait for it or cancel it first")

@@ -226,9 +226,26 @@ def prune(root: Path = ROOT, in_use: frozenset[str] = frozenset()) -> list[str]:
     return removed
 
 
-def remove(root: Path = ROOT) -> bool:
-    """Remove all that ``install`` ever made below ``root``; returns whether there was anything."""
+def installed(root: Path = ROOT) -> list[Path]:
+    """What ``install`` made below ``root``, which may hold other things as well; empty if nothing is installed."""
     if not root.is_dir():
-        return False
-    shutil.rmtree(root)
-    return True
+        return []
+    links = [path for path in root.iterdir() if path.is_symlink() and os.readlink(path).startswith("bundles/")]
+    places = [root / "current", *links, *(Path(f"{link}.sha256") for link in links), root / "bundles"]
+    return [path for path in places if path.is_symlink() or path.exists()]
+
+
+def remove(root: Path = ROOT) -> bool:
+    """Remove all that ``install`` ever made below ``root``, and ``root`` when it is empty then.
+
+    :returns: whether there was anything.
+    """
+    found = installed(root)
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if found and not os.listdir(root):
+        root.rmdir()
+    return bool(found)

@@ -121,3 +121,13 @@ def test_remove_leaves_nothing(checkout: Path, tmp_path: Path) -> None:
     assert bundle.remove(root) is True
     assert not root.exists()
     assert bundle.remove(root) is False
+
+
+def test_remove_takes_nothing_that_is_not_the_engines(checkout: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "other").mkdir(parents=True)
+    (root / "link").symlink_to("other")
+    assert bundle.remove(root) is False
+    bundle.install(packed(checkout, tmp_path), "1.0.0", bundle.digest(checkout), root)
+    assert bundle.remove(root) is True
+    assert sorted(path.name for path in root.iterdir()) == ["link", "other"]
