@@ -15,7 +15,7 @@ import os
 import time
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -122,7 +122,10 @@ class ActionModule(ActionBase):
             if os.getppid() != parent:
                 # A worker outlives a killed ansible-playbook; to go on asking would keep the build alive for nobody.
                 raise AnsibleActionFail(f"the play is gone, so build {started['build_id']} is not waited for any more")
-            answer = self._module(_INFO, query, task_vars)
+            try:
+                answer = self._module(_INFO, query, task_vars)
+            except AnsibleConnectionFailure as exc:
+                answer = {"unreachable": True, "msg": str(exc)}
             if answer.get("failed") or answer.get("unreachable"):
                 failures += 1
                 if failures >= _PATIENCE:

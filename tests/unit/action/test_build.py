@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.debian_forge.osbuild.plugins.action import build as action
 from ansible_collections.debian_forge.osbuild.plugins.plugin_utils import controller
 
@@ -18,7 +18,7 @@ STARTED = {"build_id": "b1", "state": "running", "changed": True, "msg": "starte
 class Host:
     """Answers module calls from a script and keeps what was asked."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.answers = list(answers)
         self.calls: list[tuple[str, dict[str, Any], bool]] = []
 
@@ -26,7 +26,10 @@ class Host:
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any], wrap_async: bool = False
     ) -> dict[str, Any]:
         self.calls.append((module_name.rpartition(".")[2], dict(module_args), wrap_async))
-        return dict(self.answers.pop(0))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +159,11 @@ def test_joining_is_said() -> None:
     result, shown = perform(host, manifest="/m.json")
     assert shown == ["[web1] joining build b1, which is running"]
     assert result["msg"] == "built x (y) in 3 s"
+
+
+def test_a_connection_that_is_down_for_a_moment_is_no_end() -> None:
+    host = Host(STARTED, AnsibleConnectionFailure("no route"), info("done", duration=1.0, artifacts=[]))
+    assert perform(host, manifest="/m.json", output_directory="/out")[0]["state"] == "done"
+    host = Host(STARTED, *[AnsibleConnectionFailure("no route")] * 5)
+    with pytest.raises(AnsibleActionFail, match="cannot be looked at any more: no route"):
+        perform(host, manifest="/m.json", output_directory="/out")
