@@ -50,6 +50,11 @@ JOBS_DIRECTORY: dict[str, dict[str, Any]] = {"jobs_directory": {"type": "path", 
 _TOML_LINE = re.compile(r"\s*(\[|[A-Za-z0-9_.\"'-]+\s*=)")
 
 
+def _is_text(value: str) -> bool:
+    """Whether this is a document itself and not the path of one."""
+    return "\n" in value or value.lstrip().startswith("{") or _TOML_LINE.match(value) is not None
+
+
 def read_blueprint(value: object) -> Blueprint:
     """The blueprint a task gave: a dictionary, the text of one (TOML or JSON), or the path of a file on this host.
 
@@ -61,7 +66,7 @@ def read_blueprint(value: object) -> Blueprint:
         raise BlueprintError(
             f"blueprint is {type(value).__name__}; it must be a dictionary, the text of a blueprint, or a path"
         )
-    if "\n" in value or value.lstrip().startswith("{") or _TOML_LINE.match(value):
+    if _is_text(value):
         return load(value)
     path = Path(value).expanduser()
     if not path.is_file():
@@ -76,11 +81,15 @@ def invocation(params: Mapping[str, Any]) -> dict[str, Any]:
         value = shown.get(name)
         if isinstance(value, Mapping):
             shown[name] = "(a dictionary)"
-        elif isinstance(value, str) and ("\n" in value or len(value) > 300 or value.lstrip().startswith("{")):
+        elif isinstance(value, str) and (_is_text(value) or len(value) > 300):
             shown[name] = f"(a text of {len(value)} characters)"
     return {"module_args": shown}
 
 
+# A password hash, a file that not everybody may read in the image either, or a mirror's password in a URL.
+_SECRET = re.compile(rb'"password"|"mode": ?"[0-7]*[0-3]"|://[^/"@\s]+:[^/"@\s]*@')
+
+
 def file_mode(manifest: bytes) -> int:
-    """Permissions for a manifest: one that holds password hashes is for its owner only."""
-    return 0o600 if b'"password"' in manifest else 0o644
+    """Permissions for a manifest: one that holds secrets is for its owner only."""
+    return 0o600 if _SECRET.search(manifest) else 0o644

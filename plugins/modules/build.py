@@ -364,7 +364,7 @@ class Build:
         self.destination = Path(os.path.abspath(self.params["output_directory"]))
         self.root = Path(self.params["jobs_directory"])
         self.store = Path(os.path.abspath(self.params["store"]))
-        self.lock_file = Path(self.params["lock_file"] or self.destination / _LOCK)
+        self.lock_file = Path(os.path.abspath(self.params["lock_file"] or self.destination / _LOCK))
         self.record = record.read(self.destination)
         self.result: dict[str, t.Any] = {"changed": False}
 
@@ -500,6 +500,7 @@ class Build:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         os.chmod(name, 0o644)
+        self.lock_file.parent.mkdir(parents=True, exist_ok=True)
         self.module.atomic_move(name, str(self.lock_file), keep_dest_attrs=False)
 
     def inspect(self, engine: engines.Engine | None, made: plan.Plan) -> tuple[engines.Pipeline, ...]:

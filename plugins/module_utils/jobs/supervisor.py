@@ -166,7 +166,7 @@ class Supervisor:
                 self.started, self.clock = time.time(), time.monotonic()
                 self.folder.set_state(RUNNING, started=round(self.started, 3))
                 self.watch.start()
-                shutil.rmtree(self.staging, ignore_errors=True)
+                self.make_staging()
                 outcome = self.build()
             if outcome.failure is not None:
                 return self.failed(FAILED, outcome.failure)
@@ -182,12 +182,21 @@ class Supervisor:
         finally:
             self.clean()
 
+    def make_staging(self) -> None:
+        """An empty directory of our own; what another user put at its name (a link, say) is not followed."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.staging.mkdir(mode=0o700, parents=True)
+
     def store_lock(self) -> IO[bytes]:
         """Wait for our turn: one build at a time has a store; the kernel frees the lock when its holder dies."""
         store = Path(self.job["store"])
-        store.mkdir(parents=True, exist_ok=True)
-        # Beside the store and not in it: everything inside belongs to osbuild.
-        lock = open(store.with_name(f"{store.name}.lock"), "ab")  # noqa: SIM115 - the caller's with closes it
+        store.parent.mkdir(parents=True, exist_ok=True)
+        # For its owner only: it keeps whole systems, with their keys and programs that run as root.
+        store.mkdir(mode=0o700, exist_ok=True)
+        # Beside the store and not in it: everything inside belongs to osbuild.  Who can open it could hold up builds.
+        lock = open(  # noqa: SIM115 - the caller's with closes it
+            os.open(store.with_name(f"{store.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b"
+        )
         waiting = False
         while True:
             try:
