@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -84,4 +85,6 @@ def test_linux_root_only_gets_a_name_for_root(tmp_path: Path) -> None:
 def test_stage_gets_default_signals(tmp_path: Path) -> None:
     command = ("/usr/bin/grep", "SigIgn", "/proc/self/status")
     result = run("org.osbuild.linux", {}, tmp_path, *command)
-    assert result.stdout.split() == ["SigIgn:", "0000000000000000"]
+    name, mask = result.stdout.split()
+    # Python ignores these two; others are ignored where whoever started the tests did so, as nohup(1) does.
+    assert name == "SigIgn:" and not int(mask, 16) & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
