@@ -69,6 +69,10 @@ options:
         description: Use the source although nobody signed it. Only for repositories that are built on the spot.
         type: bool
         default: false
+      check_valid_until:
+        description: Refuse a Release file that has expired. Only snapshots of an archive need V(false).
+        type: bool
+        default: true
   lock_file:
     description:
       - Path of the lock file on the target. It pins each package to a version and a checksum.

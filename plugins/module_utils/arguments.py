@@ -34,6 +34,7 @@ IMAGE: dict[str, dict[str, Any]] = {
             "signed_by": {"type": "str"},
             "architectures": {"type": "list", "elements": "str"},
             "trusted": {"type": "bool", "default": False},
+            "check_valid_until": {"type": "bool", "default": True},
         },
     },
     "lock_file": {"type": "path"},

@@ -58,7 +58,7 @@ def read_debian(table: Table | None) -> Debian:
 def _pin(table: Table) -> Pin:
     package = table.required("package", table.text("package", _ONE_LINE, "one line: a package name, a glob or '*'"))
     pin = table.required("pin", table.text("pin", _ONE_LINE, "one line, such as 'release a=trixie-backports'"))
-    if pin.split(None, 1)[0] not in ("release", "version", "origin"):
+    if pin.split()[:1] not in (["release"], ["version"], ["origin"]):
         raise table.error("pin", f"'{pin}' must begin with release, version or origin, apt_preferences(5)")
     priority = table.required("priority", table.integer("priority", -32768, 32767))
     table.close()

@@ -67,7 +67,9 @@ class Plan:
         return None if self.lock_text is None else hashlib.sha256(self.lock_text.encode()).hexdigest()
 
 
-_SOURCE_KEYS = {"name", "uris", "suites", "components", "signed_by", "architectures", "trusted"}
+_SOURCE_KEYS = {
+    "name", "uris", "suites", "components", "signed_by", "architectures", "trusted", "check_valid_until",
+}  # fmt: skip
 
 
 def parse_sources(entries: Sequence[Mapping[str, Any]] | None) -> tuple[Source, ...] | None:
@@ -96,6 +98,7 @@ def parse_sources(entries: Sequence[Mapping[str, Any]] | None) -> tuple[Source, 
                 architectures=tuple(entry.get("architectures") or ()),
                 trusted=bool(entry.get("trusted")),
                 name=entry.get("name") or "",
+                check_valid_until=entry.get("check_valid_until") is not False,
             )
         )
     return tuple(found)

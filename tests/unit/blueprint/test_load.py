@@ -276,6 +276,7 @@ def test_file_problems_name_the_file(tmp_path: Path) -> None:
         ({"filesystem": [{"mountpoint": "/", "minsize": 1, "size": 1}]}, "customizations.filesystem[0].size: is another word"),
         ({"debian": {"variant": "big"}}, "customizations.debian.variant: 'big' is not one of minbase, standard"),
         ({"debian": {"pins": [{"package": "a", "pin": "b", "priority": 1}]}}, "customizations.debian.pins[0].pin: 'b' must begin"),
+        ({"debian": {"pins": [{"package": "a", "pin": " ", "priority": 1}]}}, "customizations.debian.pins[0].pin: ' ' must begin"),
         ({"debian": {"pins": [{"package": "a", "pin": "release *"}]}}, "customizations.debian.pins[0].priority: is required"),
         ({"debian": {"sources": [{"uris": ["https://a.example.com"], "suites": ["x"]}]}},
          "customizations.debian.sources[0].signed_by: is required"),
