@@ -17,6 +17,8 @@ NAME := $(basename $(notdir $(BLUEPRINT)))
 OUTPUT ?= build/$(NAME)
 
 VENV := .venv
+# What was set up is noted inside the virtual environment: who removes that gets it made anew.
+STAMP := $(VENV)/.setup
 COLLECTIONS := $(CURDIR)/build/collections
 LINK := $(COLLECTIONS)/ansible_collections/debian_forge/osbuild
 
@@ -35,22 +37,24 @@ help:
 	@echo "make image takes BLUEPRINT= DISTRO= IMAGE_TYPE= ARCH= OUTPUT="
 	@echo "parts of make test: lint sanity unit conformance integration boot; make acceptance and make benchmark take longer"
 
-setup: build/.setup $(LINK)
+setup: $(STAMP) $(LINK)
 
-setup-test: build/.setup-test $(LINK)
+setup-test: $(STAMP)-test $(LINK)
 
 $(LINK):
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR) $@
 
-build/.setup: bindep.txt requirements.txt tools/setup
+$(STAMP): bindep.txt requirements.txt tools/setup
 	@tools/setup image
 	@touch $@
 
-build/.setup-test: build/.setup bindep.txt test-requirements.txt tools/setup
+$(STAMP)-test: $(STAMP) bindep.txt test-requirements.txt tools/setup
 	@tools/setup test
 	@touch $@
 
+# Also where modules lie while they run: "remote" is this host.
+image: export ANSIBLE_REMOTE_TMP := $(CURDIR)/build/ansible/remote
 image: setup
 	@tools/as-root $(VENV)/bin/ansible-playbook -i localhost, -c local debian_forge.osbuild.build_image \
 	  -e "blueprint=$(abspath $(BLUEPRINT))" -e "distribution=$(DISTRO)" -e "image_type=$(IMAGE_TYPE)" \
@@ -69,4 +73,4 @@ benchmark: setup-test
 	@tools/run-tests benchmark
 
 clean:
-	rm -rf build/test build/ansible build/hello-debian
+	@tools/as-root rm -rf --one-file-system build/test build/ansible build/hello-debian
