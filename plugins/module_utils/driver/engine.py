@@ -23,7 +23,7 @@ CHOICES = ("auto", "upstream", "embedded")
 #: The oldest upstream osbuild whose behaviour the stages and this driver are written for.
 MINIMUM_UPSTREAM = 191
 
-#: Where role build_host lays upstream's library directory merged with our stages.
+#: Below the bundles' root: where upstream's library directory, with our stages added, is looked for.
 UPSTREAM_LIBDIR = "upstream"
 
 _HINT = "run the role debian_forge.osbuild.build_host on this host, or build with install: true"
