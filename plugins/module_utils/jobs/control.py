@@ -17,7 +17,7 @@ from ..driver.artefacts import staging_directory
 from ..driver.engine import Engine, passed_environment, system_python
 from ..errors import BuildError, BuildTimeout, ForgeError
 from .archive import supervisor_archive
-from .folder import CANCELLED, ENDED, JOBS, LOST, QUEUED, JobFolder
+from .folder import CANCELLED, ENDED, FAILED, JOBS, LOST, QUEUED, JobFolder
 from .owner import Owner, launch, systemd_runs, unit_name
 
 #: Finished jobs whose folders (logs) are kept.
@@ -109,6 +109,10 @@ def _start(job: Job, folder: JobFolder) -> tuple[Status, bool]:
             folder.touch_lease()
             return _known(job.build_id, root), False
         prune(root, keep=folder.id)
+        previous = Owner.from_dict(folder.owner())
+        if previous is not None:
+            # It has said how the job ended and is about to end itself; its unit holds the name until then.
+            previous.wait_gone(10)
         try:
             _write(job, folder)
         except OSError:
@@ -117,13 +121,13 @@ def _start(job: Job, folder: JobFolder) -> tuple[Status, bool]:
         unit = unit_name(folder.id) if systemd_runs() else None
         command = [system_python(), "-I", str(folder.path / "supervisor.pyz"), str(folder.path)]
         limit = None if job.timeout is None else job.timeout + 24 * 3600
-        launch(
-            [*command, unit] if unit else command,
-            folder.id,
-            passed_environment(),
-            limit,
-            folder.path / "supervisor.log",
-        )
+        command = [*command, unit] if unit else command
+        try:
+            launch(command, folder.id, passed_environment(), limit, folder.path / "supervisor.log")
+        except BuildError as exc:
+            # Else the job would count as queued, and the next task would join it.
+            folder.finish(_without_artefacts(FAILED, "engine", str(exc)))
+            raise
         _wait_for_owner(folder)
     return _known(job.build_id, root), True
 
@@ -230,14 +234,12 @@ def _mark(folder: JobFolder, reason: str) -> None:
     job = folder.job() or {}
     if job.get("destination"):
         shutil.rmtree(staging_directory(Path(job["destination"]), folder.id), ignore_errors=True)
-    failure = {
-        "kind": "cancelled",
-        "message": f"the build was cancelled: {reason}",
-        "pipeline": "",
-        "stage": "",
-        "tail": [],
-    }
-    folder.finish({"state": CANCELLED, "failure": failure, "stages": [], "seconds": 0.0, "started": 0.0})
+    folder.finish(_without_artefacts(CANCELLED, "cancelled", f"the build was cancelled: {reason}"))
+
+
+def _without_artefacts(state: str, kind: str, message: str) -> dict[str, Any]:
+    failure = {"kind": kind, "message": message, "pipeline": "", "stage": "", "tail": []}
+    return {"state": state, "failure": failure, "stages": [], "seconds": 0.0, "started": 0.0}
 
 
 def listing(root: Path = JOBS) -> list[Status]:

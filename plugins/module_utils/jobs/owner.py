@@ -178,15 +178,21 @@ def launch(
         if limit is not None:
             words.append(f"--property=RuntimeMaxSec={limit:.0f}")
         hand_over(log.parent, environment)
-        started = subprocess.run(
-            [*words, "--", *command],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-        )
+        for _attempt in range(20):
+            started = subprocess.run(
+                [*words, "--", *command],
+                check=False,
+                capture_output=True,
+                text=True,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+            )
+            # The unit of a build that has just ended holds the name for a moment.
+            if started.returncode == 0 or "already" not in started.stderr:
+                break
+            time.sleep(0.1)
         if started.returncode != 0:
+            (log.parent / "environment").unlink(missing_ok=True)
             raise BuildError(
                 f"systemd-run could not start the build: {started.stderr.strip() or started.stdout.strip()}"
             )
