@@ -316,3 +316,30 @@ def test_a_full_disk_at_the_destination_leaves_nothing_there(make_job: MakeJob, 
     error = control.error_of(control.wait("b1", 0.1, root=root))
     assert "No space left on device" in str(error)
     assert os.listdir(small_disk) == []
+
+
+def test_a_job_whose_owner_could_not_be_started_has_failed(
+    make_job: MakeJob, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_ignored: object) -> None:
+        raise BuildError("systemd-run could not start the build: no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "launch", refuse)
+        with pytest.raises(BuildError, match="could not start the build: no"):
+            control.start(make_job(), root)
+    found = control.status("b1", root)
+    assert found is not None and found.state == "failed" and "could not start" in str(control.error_of(found))
+    assert control.start(make_job(), root)[1]
+    assert control.wait("b1", 0.1, root=root).state == "done"
+
+
+def test_a_link_at_the_name_of_the_staging_directory_is_not_followed(
+    make_job: MakeJob, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".out.b1.partial").symlink_to("elsewhere")
+    control.start(make_job({"write": {"x": "y"}}), root)
+    error = control.error_of(control.wait("b1", 0.1, root=root))
+    assert error is not None and "File exists" in str(error)
+    assert not os.listdir(tmp_path / "elsewhere")
