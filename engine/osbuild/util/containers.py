@@ -137,7 +137,8 @@ def container_source(image: Mapping[str, Any]) -> Iterator[tuple[str, str, list[
 @contextlib.contextmanager
 def container_mount(image: Mapping[str, Any]) -> Iterator[str]:
     """Provide the directory where podman mounts the image. Raises RuntimeError with podman's message."""
-    with container_source(image) as (_name, source, storage_options), contextlib.ExitStack() as undo:
+    with contextlib.ExitStack() as undo:
+        _name, source, storage_options = undo.enter_context(container_source(image))
         podman = ["podman", *(storage_options or [])]
         if image["data"]["format"] == "containers-storage":
             name = image["checksum"].partition(":")[2]
