@@ -162,6 +162,11 @@ class TestTar:
             assert member is not None
             assert (member.name, member.uname) == ("p/a", "")
 
+    def test_a_name_is_no_option(self, load, source, tree) -> None:
+        (Path(source["tree"]["path"]) / "--exclude=a").touch()
+        with tarfile.open(self.pack(load, source, tree, **{"root-node": "omit"})) as archive:
+            assert [member.name for member in archive] == ["--exclude=a", "a", "d", "d/x", "z"]
+
     def test_a_missing_path_fails(self, load, source, tree) -> None:
         with pytest.raises(subprocess.CalledProcessError):
             self.pack(load, source, tree, paths=["none"])
