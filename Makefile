@@ -29,7 +29,8 @@ export ANSIBLE_LOCALHOST_WARNING := false
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 export ANSIBLE_NOCOWS := 1
 
-.PHONY: help image test lint sanity unit conformance integration boot acceptance benchmark setup setup-test clean
+# The link is made anew each time: in a copied checkout it would still lead to the original.
+.PHONY: $(LINK) help image test lint sanity unit conformance integration boot acceptance benchmark setup setup-test clean
 
 help:
 	@sed -n '4,7p' Makefile | sed 's/^# \?//'
