@@ -41,7 +41,9 @@ class Host:
 
     def __enter__(self) -> Self:
         argv = ["systemd-nspawn", "-q", "-D", str(self.tree), "-M", self.name, "--keep-unit", "--register=no", "--boot",
-                "--link-journal=no", "--console=pipe", "--resolv-conf=copy-host"]
+                "--link-journal=no", "--console=pipe", "--resolv-conf=copy-host",
+                # A host that shares the machine's network loses it, and bubblewrap could not set up its own loopback.
+                "--capability=CAP_NET_ADMIN"]
         argv += [f"--bind-ro={source}:{target}" for source, target in self.binds.items()]
         self.process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=(self.tree.parent / f"{self.name}.console").open("wb"), stderr=subprocess.STDOUT,
