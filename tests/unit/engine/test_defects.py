@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from osbuild.bubblewrap import command_line
+from osbuild.testutil import mock_command
 
 from tests.conftest import REPO
 
@@ -42,18 +43,15 @@ TESTS: dict[int, list[str]] = {
          "defects: failed_stage_frees_its_tree_at_once"],
     12: ["buildroot: binds_with_colons_work", "buildroot: dev_has_what_programs_expect", "defects: odd_paths_work"],
     13: ["buildroot: debians_alternatives_and_certificates_are_seen"],
+    14: ["defects: volume_group_name_of_the_host_is_refused"],
     15: ["runner_lookup: unknown_host_gets_the_general_runner_and_a_warning"],
     16: ["main_cli: changed_stage_code_is_a_miss"],
 }  # fmt: skip
-# Nothing to test while no module makes volume groups.
-MODULES_NEEDED = {14: "devices/org.osbuild.lvm2.lv"}
 
 
 @pytest.mark.parametrize("number", range(1, 17))
 def test_every_decision_has_a_test(number: int) -> None:
-    if number in MODULES_NEEDED and not (REPO / "engine" / MODULES_NEEDED[number]).exists():
-        pytest.skip(f"there is no {MODULES_NEEDED[number]} yet")
-    for each in TESTS.get(number, ["none: none"]):
+    for each in TESTS[number]:
         file, name = each.split(": ")
         path = Path(__file__).with_name(f"test_{file}.py")
         assert path.exists(), each
@@ -236,3 +234,31 @@ def test_odd_paths_work(odd: Engine) -> None:
     assert (odd.out / "tree" / "start").stat().st_size == 2048
     assert len(os.listdir(odd.store / "objects")) >= 1
     assert os.listdir(odd.store / "tmp") == os.listdir(odd.base / "run") == []
+
+
+# 14
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/loop-control"), reason="needs root, loop devices")
+def test_volume_group_name_of_the_host_is_refused(engine: Engine, tmp_path: Path) -> None:
+    for name in ("org.osbuild.loopback", "org.osbuild.lvm2.lv"):
+        for suffix in ("", ".meta.json"):
+            (engine.libdir / "devices" / f"{name}{suffix}").symlink_to(REPO / "engine/devices" / f"{name}{suffix}")
+    engine.module("stages", "org.osbuild.disk", "#!/bin/sh\ntruncate -s 1M /run/osbuild/tree/disk.img\n")
+    engine.module("stages", "org.osbuild.use", "#!/bin/sh\ntouch /run/osbuild/tree/used\n")
+    # Whichever loop device the engine takes, it has a group of the name that the host's own disk has.
+    rows = [{"pv_name": f"/dev/loop{i}", "vg_name": "vg", "vg_uuid": "build"} for i in range(256)]
+    rows.append({"pv_name": "/dev/sda1", "vg_name": "vg", "vg_uuid": "host"})
+    (tmp_path / "report.json").write_text(json.dumps({"report": [{"pv": rows}]}))
+    lv = {"type": "org.osbuild.lvm2.lv", "parent": "disk", "options": {"volume": "root"}}
+    devices = {"disk": {"type": "org.osbuild.loopback", "options": {"filename": "disk.img"}}, "lv": lv}
+    stages = [{"type": "org.osbuild.disk"}, {"type": "org.osbuild.use", "devices": devices}]
+    with (
+        mock_command("pvs", f"cat '{tmp_path}/report.json'"),
+        mock_command("lvchange", "") as lvchange,
+    ):
+        code, result = engine.run([{"name": "tree", "stages": stages}], "--export", "tree")
+        assert lvchange.call_args_list == []
+    assert code == 1 and result["success"] is False
+    assert "the host has a volume group 'vg' itself, on /dev/sda1" in json.dumps(result)
