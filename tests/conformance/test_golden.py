@@ -25,29 +25,31 @@ KNOWN: dict[str, str] = json.loads((Path(__file__).parent / "known_differences.j
 CLASSES = ("stages", "sources", "inputs", "devices", "mounts", "assemblers")
 
 
-def module_types(node: Any) -> Iterator[str]:
-    """Yield the names of osbuild modules anywhere in a manifest: values of `type` or `name` and keys of `sources`."""
+def module_types(node: Any, folder: str = "") -> Iterator[tuple[str, str]]:
+    """Yield class and name of the osbuild modules anywhere in a manifest: values of `type` or `name` and keys of `sources`."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key.startswith("org.osbuild."):
-                yield key
+                yield folder, key
             if key in ("type", "name") and isinstance(value, str) and value.startswith("org.osbuild."):
-                yield value
-            yield from module_types(value)
+                yield folder, value
+            below = "assemblers" if key == "assembler" else key
+            yield from module_types(value, below if below in CLASSES else folder)
     elif isinstance(node, list):
         for value in node:
-            yield from module_types(value)
+            yield from module_types(value, folder)
 
 
-def have(name: str) -> bool:
-    return any((REPO / "engine" / folder / name).exists() for folder in CLASSES)
+def have(folder: str, name: str) -> bool:
+    # A stage and a source may share a name, of which only one is there.
+    return any((REPO / "engine" / each / name).exists() for each in ([folder] if folder else CLASSES))
 
 
 def wanted(case: dict[str, Any]) -> bool:
     """Whether this bundle has every module that upstream knew when the case was recorded."""
     recorded = json.dumps(case.get("result", {}))
     unknown = "could not find schema information for '{}'"
-    return all(have(name) or unknown.format(name) in recorded for name in module_types(case.get("manifest")))
+    return all(have(folder, name) or unknown.format(name) in recorded for folder, name in module_types(case.get("manifest")))
 
 
 def load(folder: str) -> list[str]:
