@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -27,5 +26,5 @@ pytestmark = [
 ]
 
 
-def test_killed_engines_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
-    chaos.run(tmp_path, KILLS, SEED)
+def test_killed_engines_lose_nothing_and_leave_nothing() -> None:
+    chaos.run(KILLS, SEED)

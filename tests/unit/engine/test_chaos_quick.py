@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -19,5 +18,5 @@ pytestmark = [
 ]
 
 
-def test_killed_engines_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
-    chaos.run(tmp_path, kills=3, seed=7)
+def test_killed_engines_lose_nothing_and_leave_nothing() -> None:
+    chaos.run(kills=3, seed=7)
