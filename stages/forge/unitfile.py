@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 
+from . import intree, text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,18 +27,24 @@ def _lines(key: str, value: Any) -> Iterator[str]:
 
 def render(config: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the text of `config`, sections by name; a list gives one line per item, {key, value} an assignment."""
-    text = []
+    lines = []
     for section, entries in config.items():
-        text.append(f"[{section}]\n")
+        lines.append(f"[{section}]\n")
         for key, value in entries.items():
-            text.extend(_lines(key, value))
-        text.append("\n")
-    return "".join(text)
+            lines.extend(_lines(key, value))
+        lines.append("\n")
+    return "".join(lines)
 
 
-def write(path: str, text: str) -> None:
+def write(path: str, content: str) -> None:
     """Write a unit file. A link there, /dev/null of a masked unit say, is replaced and not written through."""
     if os.path.islink(path):
         os.unlink(path)
     with open(path, "w", encoding="utf8") as file:
-        file.write(text)
+        file.write(content)
+
+
+def create(tree: str, directory: str, name: str, config: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write `config` as the file `name` in a directory of the tree, which must exist."""
+    path = os.path.join(intree.resolve(tree, directory), text.file_name("filename", name))
+    write(path, render(config))

@@ -111,7 +111,8 @@ def _value(value: Any, name: tuple[str, ...]) -> str:
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_value(item, name) for item in value) + "]"
+        # As python3-toml writes it, which upstream uses on Debian: equal options shall give equal files.
+        return "[" + "".join(f" {_value(item, name)}," for item in value) + "]"
     if isinstance(value, dict):
         return (
             "{ " + ", ".join(f"{_key(k)} = {_value(v, (*name, k))}" for k, v in value.items()) + " }" if value else "{}"

@@ -31,7 +31,7 @@ def test_what_is_written_reads_back(tmp_path: Path, data: dict[str, Any]) -> Non
     assert toml.load_from_file(file) == data
 
 
-def test_layout_is_what_people_write(tmp_path: Path) -> None:
+def test_layout_is_that_of_python3_toml(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     toml.dump_to_file(
         {"storage": {"driver": "overlay", "options": {"size": "1G", "stores": ["/a", "/b"]}}, "x": 1},
@@ -40,7 +40,7 @@ def test_layout_is_what_people_write(tmp_path: Path) -> None:
     )
     assert file.read_text() == (
         '# made by\n# hand\n\nx = 1\n\n[storage]\ndriver = "overlay"\n\n'
-        '[storage.options]\nsize = "1G"\nstores = ["/a", "/b"]\n'
+        '[storage.options]\nsize = "1G"\nstores = [ "/a", "/b",]\n'
     )
 
 
