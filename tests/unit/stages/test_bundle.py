@@ -23,6 +23,8 @@ HEAD = [
 ]
 # Design: names of stages that upstream does not have.
 OWN = re.compile(r"org\.osbuild\.(debian\..*|debootstrap|apt|apt\.config|sbuild)")
+# Stages of upstream's of which no schema was recorded.
+NOT_RECORDED = {"org.osbuild.gcp.guest-agent.conf"}
 META_KEYS = {"summary", "description", "capabilities", "schema", "schema_2"}
 # Keywords of JSON schema that hold schemas by name: a key below them is a name and no keyword.
 NAMED = {"properties", "patternProperties", "definitions"}
@@ -101,7 +103,9 @@ class TestStage:
 
 # Stages of our own have nothing to be compared with.
 @pytest.mark.parametrize(
-    "stage", [path for path in STAGES if not OWN.fullmatch(path.name)], ids=lambda path: path.name.removeprefix("org.osbuild.")
+    "stage",
+    [path for path in STAGES if not OWN.fullmatch(path.name) and path.name not in NOT_RECORDED],
+    ids=lambda path: path.name.removeprefix("org.osbuild."),
 )
 def test_takes_the_options_upstream_takes(stage: Path, conformance: Path) -> None:
     theirs = json.loads((conformance / "schemas" / "stages" / f"{stage.name}.json").read_text())
