@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 def write(tree: str, directory: str, filename: str, config: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the drop-in, making the directory. Raises ValueError for a value that is more than one line."""
+    text.file_name("filename", filename)
     for section, entries in config.items():
         for key, value in entries.items():
             text.line(f"config.{section}.{key}", str(value))
     target = intree.resolve(tree, directory)
     os.makedirs(target, exist_ok=True)
-    unitfile.write(os.path.join(target, text.file_name("filename", filename)), unitfile.render(config))
+    unitfile.write(os.path.join(target, filename), unitfile.render(config))
