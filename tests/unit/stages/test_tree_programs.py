@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,7 @@ class TestSelinux:
 
     def test_labels_a_mount_with_contexts_of_an_input(self, load, arguments, tree, outside, labelled) -> None:
         options = {"target": "mount://root/", "file_contexts": "input://policy/fc"}
-        args = arguments(options=options, mounts={"root": {"path": str(outside)}}, inputs={"policy": {"path": "/in"}})
+        args = arguments(options=options, mounts={"root": {"path": f"{outside}/."}}, inputs={"policy": {"path": "/in"}})
         load("selinux").main(args)
         assert labelled == [("/in/fc", str(outside), ("",), [])]
         assert os.listdir(tree) == []
@@ -259,6 +260,17 @@ class TestSelinux:
             monkeypatch.setattr("osbuild.util.selinux.setfiles", fail)
             with pytest.raises(ValueError, match=message):
                 load("selinux").main(args)
+
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setfiles"), reason="needs root and setfiles")
+    def test_setfiles_labels_what_is_not_excluded(self, load, arguments, tree) -> None:
+        for path in ("usr/bin/a", "keep/b"):
+            add_program(tree, path)
+        (tree / "fc").write_text("/.*\tsystem_u:object_r:default_t:s0\n/usr/bin/.*\tsystem_u:object_r:bin_t:s0\n")
+        options = {"target": "mount:///", "file_contexts": "fc", "exclude_paths": ["/keep"]}
+        load("selinux").main(arguments(options=options, paths={"mounts": f"{tree}/."}))
+        assert os.getxattr(tree / "usr/bin/a", "security.selinux").rstrip(b"\0") == b"system_u:object_r:bin_t:s0"
+        assert "security.selinux" not in os.listxattr(tree / "keep/b")
 
     @pytest.mark.parametrize(
         ("policies", "wanted", "written"),
