@@ -21,7 +21,7 @@ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:vbox="http://www.vir
   </References>
   <DiskSection>
     <Info>Virtual disk information</Info>
-<Disk ovf:capacity="{capacity}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1" ovf:fileRef="file1" \
+    <Disk ovf:capacity="{capacity}" ovf:capacityAllocationUnits="byte" ovf:diskId="vmdisk1" ovf:fileRef="file1" \
 ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized" ovf:populatedSize="0" \
 vbox:uuid="{disk_uuid}"/>
   </DiskSection>
@@ -93,7 +93,7 @@ vbox:uuid="{disk_uuid}"/>
       <vmw:Config ovf:required="false" vmw:key="bootOptions.efiSecureBootEnabled" vmw:value="false"/>
       <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
     </VirtualHardwareSection>
-<vbox:Machine ovf:required="false" xmlns="http://www.virtualbox.org/" version="1.15-linux" uuid="{{{machine_uuid}}}" name="VM" \
+    <vbox:Machine ovf:required="false" xmlns="http://www.virtualbox.org/" version="1.15-linux" uuid="{{{machine_uuid}}}" name="VM" \
 OSType="{virtualbox_os}">
       <ovf:Info>Complete VirtualBox machine configuration in VirtualBox format</ovf:Info>
       <Hardware>
