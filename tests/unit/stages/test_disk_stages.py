@@ -185,7 +185,7 @@ class TestExt4:
             ({"source": "/missing"}, "source: the tree has no directory /missing"),
             ({"source": "/bin"}, "/bin is a symbolic link in the tree"),
             ({"exclude": ["/etc/hostname"]}, "exclude: /etc/hostname is not a directory"),
-            ({"size": 64 * SECTORS}, "size: the file system would end at byte"),
+            ({"size": 64 * SECTORS}, "size: the partition would end at byte"),
         ],
     )
     def test_what_cannot_be_is_refused(self, load, tree, system, options, words):
@@ -193,7 +193,7 @@ class TestExt4:
         with pytest.raises(ValueError, match=words):
             write_ext4(load, tree, system, **options)
         assert not any(image.read_bytes())
-        assert "ext4-view-" not in Path("/proc/self/mountinfo").read_text()
+        assert "tree-view-" not in Path("/proc/self/mountinfo").read_text()
 
 
 @pytest.fixture
