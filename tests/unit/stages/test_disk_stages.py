@@ -71,6 +71,12 @@ class TestDisk:
             load("debian.disk").main(str(tree), options)
         assert not list(tree.iterdir())
 
+    def test_a_link_does_not_lead_out_of_the_tree(self, load, tree, outside):
+        (tree / "disk.img").symlink_to(outside / "disk.img")
+        with pytest.raises(FileNotFoundError):
+            load("debian.disk").main(str(tree), disk_options())
+        assert not list(outside.iterdir())
+
     def test_a_file_that_exists_is_not_overwritten(self, load, tree):
         (tree / "disk.img").write_bytes(b"precious")
         with pytest.raises(FileExistsError):

@@ -175,6 +175,15 @@ class TestRepart:
         shown = subprocess.run(["sfdisk", "--json", tree / "disk.img"], check=True, capture_output=True).stdout
         assert [each["name"] for each in json.loads(shown)["partitiontable"]["partitions"]] == ["system"]
 
+    @pytest.mark.parametrize("option", ["sector-size", "defer-partitions-factory-reset"])
+    def test_what_an_old_one_does_not_know_is_refused(self, load, tree, content, monkeypatch, option):
+        stage = load("systemd-repart.create")
+        monkeypatch.setattr(stage, "usage", lambda: "  --size=BYTES  --offline=BOOL")
+        options = {"path": "disk.img", "size": "64M", option: 4096}
+        with pytest.raises(ValueError, match=f"{option} takes a newer systemd-repart"):
+            stage.main(str(tree), {"root-tree": {"path": str(content)}}, options)
+        assert not list(tree.iterdir())
+
     def test_a_wrong_size_fails(self, load, tree, content):
         with pytest.raises(subprocess.CalledProcessError):
             load("systemd-repart.create").main(str(tree), {"root-tree": {"path": str(content)}}, {"path": "d", "size": "lots"})
