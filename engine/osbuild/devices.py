@@ -10,7 +10,7 @@ import os
 import stat
 
 from . import host
-from .mixins import ImmutableID, json_digest
+from .mixins import ImmutableID, json_digest, module_from_dict, module_to_dict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,17 @@ class Device(ImmutableID):
         if parent is not None:
             parts.append(parent.id)
         self.id = json_digest(*parts, self.options)
+
+    def to_dict(self, libdir: str | os.PathLike[str]) -> dict[str, Any]:
+        """As JSON, the program relative to `libdir`: for an engine that has its modules elsewhere."""
+        parent = self.parent.to_dict(libdir) if self.parent is not None else None
+        return {"name": self.name, **module_to_dict(self, libdir), "parent": parent, "options": self.options}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], libdir: str | os.PathLike[str]) -> Device:
+        """What `to_dict` wrote."""
+        parent = cls.from_dict(data["parent"], libdir) if data["parent"] is not None else None
+        return cls(data["name"], module_from_dict(data, libdir), parent, data["options"])
 
 
 class DeviceManager:

@@ -8,7 +8,7 @@ import abc
 import os
 
 from . import host
-from .mixins import json_digest, relative_below
+from .mixins import json_digest, module_from_dict, module_to_dict, relative_below
 from .storeclient import StoreClient
 
 TYPE_CHECKING = False
@@ -40,6 +40,25 @@ class Input:
         # Contract 2.1. Keys are written as JSON would write them, None as "null", so that they sort.
         refs = {"null" if ref is None else ref: options for ref, options in self.refs.items()}
         return json_digest(self.info_name, self.origin, refs, self.options)
+
+    def to_dict(self, libdir: str | os.PathLike[str]) -> dict[str, Any]:
+        """As JSON, the program relative to `libdir`: for an engine that has its modules elsewhere."""
+        return {
+            "name": self.name,
+            **module_to_dict(self, libdir),
+            "origin": self.origin,
+            # Pairs, since a key may be None.
+            "refs": [[ref, options] for ref, options in self.refs.items()],
+            "options": self.options,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], libdir: str | os.PathLike[str]) -> Input:
+        """What `to_dict` wrote."""
+        ip = cls(data["name"], module_from_dict(data, libdir), data["origin"], data["options"])
+        for ref, options in data["refs"]:
+            ip.add_reference(ref, options)
+        return ip
 
 
 class InputManager:

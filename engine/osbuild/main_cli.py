@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import parse_arguments
+from .cli_options import default_rundir, parse_arguments
 from .util import term
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load_manifest(index: Index, info: FormatInfo, description: dict[str, Any]) -
         manifest: Manifest = info.module.load(description, index)
     except KeyError as exc:
         raise _Failure("manifest", str(exc.args[0]) if exc.args else "missing key") from exc
-    except (ValueError, TypeError, SyntaxError) as exc:
+    except (ValueError, TypeError) as exc:
         raise _Failure("manifest", str(exc)) from exc
     return manifest
 
@@ -326,14 +326,40 @@ def sigterm_unwinds() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
+# Not "-m osbuild": in the user's current directory there might be something of that name.
+_ANEW = """import sys
+sys.path[0] = sys.argv.pop(1)
+from osbuild.main_cli import osbuild_cli
+sys.exit(osbuild_cli(own_process=True))
+"""
+
+
+def become_root(rundir: str) -> None:
+    """Start this program anew in a user namespace in which it is root; returns if that is not possible (contract, 7).
+
+    `rundir` is what it is without an option to choose it: the user's, who is still the user there.
+    """
+    from .util.linux import IdMaps
+
+    try:
+        IdMaps.for_user().enter()
+    except (OSError, LookupError):
+        return
+    package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    program = [sys.executable, "-c", _ANEW, package_parent, "--rundir", rundir, *sys.argv[1:]]
+    sys.stdout.flush()
+    os.execv(sys.executable, program)
+
+
 def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
     """Run the command line in `sys.argv` and return the exit code.
 
-    `no_reexec` is there for callers that know an engine which starts itself anew in a user namespace when it is not root;
-    this one carries on with what rights it has. `own_process` says that this process does nothing else, so that it may
-    leave the caller's mount namespace.
+    An ordinary user's engine starts itself anew in a user namespace, unless `no_reexec`. `own_process` says that this process
+    does nothing else, so that it may leave the caller's mount namespace.
     """
     args = parse_arguments(sys.argv[1:])
+    if os.geteuid() != 0 and not no_reexec and not args.inspect:
+        become_root(default_rundir())
     args.own_process = own_process
     for stream in (sys.stdout, sys.stderr):
         # What a manifest or a path says may not be expressible in the terminal's encoding.
@@ -356,6 +382,10 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
         return report_failure(args, _Failure("manifest", f"manifest {args.manifest_path} is nested too deeply"))
     except RuntimeError as exc:
         return report_failure(args, _Failure("engine", str(exc)))
+    except SyntaxError as exc:
+        from .meta import reason
+
+        return report_failure(args, _Failure("module", reason(exc)))
     except (
         Exception
     ) as exc:  # a defect of the engine: for its authors the traceback, for programs a document all the same

@@ -103,7 +103,9 @@ class ModuleInfo:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as exc:
-            raise SyntaxError(f"Invalid schema: {exc}", (path + ".meta.json", exc.lineno, exc.colno, None)) from exc
+            error = SyntaxError(f"Invalid schema: {exc}")
+            error.add_note(f"in {path}.meta.json")
+            raise error from exc
         if not _META_IS_VALID(data):
             result = Schema(META_JSON_SCHEMA, "meta.json").validate(data)
             if not result:
@@ -225,6 +227,11 @@ def _embedded_info(path: str, source: str) -> dict[str, Any]:
         "schema_2": schema("SCHEMA_2"),
         "caps": set(ast.literal_eval(capabilities)) if capabilities is not None else None,
     }
+
+
+def reason(error: SyntaxError) -> str:
+    """The error of `ModuleInfo.load` with the file it is in, which its text alone does not always name."""
+    return " ".join([str(error), *getattr(error, "__notes__", [])])
 
 
 class FormatInfo:

@@ -40,3 +40,16 @@ def relative_below(path: str, root: str) -> str:
     if not os.path.isabs(path) or os.path.commonpath([root, os.path.normpath(path)]) != os.path.normpath(root):
         raise RuntimeError(f"returned path '{path}' has wrong prefix")
     return os.path.relpath(path, root)
+
+
+def module_to_dict(part: Any, libdir: str | os.PathLike[str]) -> dict[str, Any]:
+    """The module of a source, input, device or mount, its program relative to `libdir`."""
+    return {"info": {"name": part.info_name, "path": os.path.relpath(part.info_path, libdir)}}
+
+
+def module_from_dict(data: dict[str, Any], libdir: str | os.PathLike[str]) -> Any:
+    """What `module_to_dict` wrote, with `name` and `path` as a module's description has them."""
+    import types
+
+    info = data["info"]
+    return types.SimpleNamespace(name=info["name"], path=os.path.join(libdir, info["path"]))

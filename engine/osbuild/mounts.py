@@ -8,7 +8,7 @@ import abc
 import os
 
 from . import host
-from .mixins import ImmutableID, json_digest, relative_below
+from .mixins import ImmutableID, json_digest, module_from_dict, module_to_dict, relative_below
 from .util.path import resolve_in
 
 TYPE_CHECKING = False
@@ -47,6 +47,26 @@ class Mount(ImmutableID):
         if target:
             parts.append(target)
         self.id = json_digest(*parts, options)
+
+    def to_dict(self, libdir: str | os.PathLike[str]) -> dict[str, Any]:
+        """As JSON, the program relative to `libdir`: for an engine that has its modules elsewhere."""
+        return {
+            "name": self.name,
+            **module_to_dict(self, libdir),
+            "device": self.device.to_dict(libdir) if self.device is not None else None,
+            "partition": self.partition,
+            "target": self.target,
+            "options": self.options,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], libdir: str | os.PathLike[str]) -> Mount:
+        """What `to_dict` wrote."""
+        from .devices import Device
+
+        device = Device.from_dict(data["device"], libdir) if data["device"] is not None else None
+        info = module_from_dict(data, libdir)
+        return cls(data["name"], info, device, data["partition"], data["target"], data["options"])
 
 
 class MountManager:

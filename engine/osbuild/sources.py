@@ -8,7 +8,7 @@ import abc
 import os
 
 from . import host
-from .mixins import json_digest
+from .mixins import json_digest, module_from_dict, module_to_dict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +109,15 @@ class Source:
         self.info_path: str = info.path
         self.items: dict[str, Any] = items or {}
         self.options: dict[str, Any] = options or {}
+
+    def to_dict(self, libdir: str | os.PathLike[str]) -> dict[str, Any]:
+        """As JSON, the program relative to `libdir`: for an engine that has its modules elsewhere."""
+        return {**module_to_dict(self, libdir), "items": self.items, "options": self.options}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], libdir: str | os.PathLike[str]) -> Source:
+        """What `to_dict` wrote."""
+        return cls(module_from_dict(data, libdir), data["items"], data["options"])
 
     @property
     def id(self) -> str:

@@ -304,15 +304,15 @@ def _environment(source_epoch: int | None) -> dict[str, str]:
 
 
 def _check_metadata(meta_name: str) -> None:
-    """Raise ValueError if a stage left metadata that is not JSON, and remove them."""
+    """Raise ValueError if a stage left metadata that are not a JSON object, and remove them."""
     try:
         with open(meta_name, encoding="utf-8") as file:
             text = file.read()
-        if text:
-            json.loads(text)
-    except ValueError as exc:
+        if text and not isinstance(json.loads(text), dict):
+            raise ValueError("found another kind of value")
+    except (ValueError, RecursionError) as exc:
         os.truncate(meta_name, 0)
-        raise ValueError(f"they are not JSON: {exc}") from exc
+        raise ValueError(f"they are not a JSON object: {exc}") from exc
 
 
 def cause(exc: Exception) -> str:

@@ -59,24 +59,24 @@ def validate(manifest: dict[str, Any], index: Index) -> ValidationResult:
 # Loading
 
 
-def load(description: dict[str, Any], index: Index) -> Manifest:
+def load(manifest: dict[str, Any], index: Index) -> Manifest:
     """Make the model of a valid manifest. Raises ValueError for a runner that does not exist."""
-    manifest = Manifest()
-    for name, source in description.get("sources", {}).items():
+    loaded = Manifest()
+    for name, source in manifest.get("sources", {}).items():
         module, member = _SOURCES.get(name, (name, "items"))
         items = source.get(member) or source.get("items") or {}
         options = {key: value for key, value in source.items() if key not in (member, "items")}
-        manifest.add_source(_module(index, "Source", module), items, options)
+        loaded.add_source(_module(index, "Source", module), items, options)
     host_runner = Runner(index.detect_host_runner())
-    main = description.get("pipeline", {})
-    tree = _load_pipeline(main, index, manifest, host_runner, 0)
+    main = manifest.get("pipeline", {})
+    tree = _load_pipeline(main, index, loaded, host_runner, 0)
     if "assembler" in main:
-        assembler = manifest.add_pipeline("assembler", tree.runner, tree.build)
+        assembler = loaded.add_pipeline("assembler", tree.runner, tree.build)
         options = main["assembler"].get("options")
         stage = assembler.add_stage(_module(index, "Assembler", main["assembler"]["name"]), options)
         ip = stage.add_input("tree", _module(index, "Input", "org.osbuild.tree"), "org.osbuild.pipeline")
         ip.add_reference(tree.id)
-    return manifest
+    return loaded
 
 
 def _module(index: Index, klass: str, name: str) -> ModuleInfo:

@@ -69,13 +69,13 @@ def _members(value: Any) -> list[tuple[str, Any]]:
 # Loading
 
 
-def load(description: dict[str, Any], index: Index) -> Manifest:
+def load(manifest: dict[str, Any], index: Index) -> Manifest:
     """Make the model of a valid manifest.
 
     Raises ValueError or KeyError for what a schema cannot see: references to what does not exist, names that occur twice.
     """
-    check_structure(description)
-    return _Loader(description, index).load()
+    check_structure(manifest)
+    return _Loader(manifest, index).load()
 
 
 class _Loader:

@@ -64,16 +64,16 @@ def make_fake_input_tree(tmpdir: pathlib.Path, fake_content: Mapping[str, str]) 
 
 
 def assert_jsonschema_error_contains(
-    res: Any, expected_err: str | re.Pattern[str], expected_num_errs: int | None = None
+    res: Any, expected: str | re.Pattern[str], expected_num_errs: int | None = None
 ) -> None:
     """One message of a validation result has to contain a text, or match a pattern. AssertionError."""
     errors = [err.as_dict() for err in res.errors]
     messages = [err["message"] for err in errors]
-    if isinstance(expected_err, re.Pattern):
-        found = any(expected_err.search(message) for message in messages)
+    if isinstance(expected, re.Pattern):
+        found = any(expected.search(message) for message in messages)
     else:
-        found = any(expected_err in message for message in messages)
-    assert found, f"{expected_err} not found in {messages}"
+        found = any(expected in message for message in messages)
+    assert found, f"{expected} not found in {messages}"
     if expected_num_errs is not None:
         assert len(errors) == expected_num_errs, f"expected exactly {expected_num_errs} errors in {errors}"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..meta import Index, ModuleInfo
+from ..meta import Index, ModuleInfo, reason
 from .schematext import describe_schema
 
 EXIT_OK = 0
@@ -42,7 +42,9 @@ def main(argv: list[str] | None = None) -> int:
         # Whoever read the output has left; what is still buffered must not fail at exit again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except (OSError, SyntaxError, ValueError) as error:
+    except SyntaxError as error:
+        return _fail(args, reason(error))
+    except (OSError, ValueError) as error:
         return _fail(args, str(error))
 
 

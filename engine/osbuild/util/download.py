@@ -144,7 +144,9 @@ class Downloader:
         """
         contexts = Contexts()
         self._tasks = Tasks(tasks)
-        self._sessions = [Session(self._proxies, contexts, self._agent) for _ignored in range(min(CONNECTIONS, len(tasks)))]
+        self._sessions = [
+            Session(self._proxies, contexts, self._agent) for _ignored in range(min(CONNECTIONS, len(tasks)))
+        ]
         start = time.monotonic()
         with (
             tempfile.TemporaryDirectory(prefix=".unverified-", dir=self._directory) as temporary,

@@ -14,7 +14,8 @@ def copy_tree(source: str | os.PathLike[str], target: str | os.PathLike[str], *,
 
     All attributes come along, the owner if wanted. OSError with the words of cp(1) if it fails.
     """
-    command = ["cp", "--reflink=auto", "--sparse=auto", "-a"]
+    # Without removing, cp would write through a link that an earlier tree left there, wherever on the host that leads.
+    command = ["cp", "--reflink=auto", "--sparse=auto", "-a", "--remove-destination"]
     if not preserve_owner:
         command.append("--no-preserve=ownership")
     result = subprocess.run(

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import uuid
     from typing import Any, ClassVar
 
+    from .idmaps import IdMaps as IdMaps
+
 __all__ = [
+    "IdMaps",
     "Libc",
     "c_timespec",
     "c_timespec_times2",
@@ -31,6 +34,16 @@ __all__ = [
     "umount",
     "unshare_mounts",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Of use to an engine that is not root only, and everything imports this file.
+    if name == "IdMaps":
+        from .idmaps import IdMaps
+
+        return IdMaps
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # <linux/fs.h>: _IOR('f', 1, long) and _IOW('f', 2, long) in the encoding of asm-generic.
 FS_IOC_GETFLAGS = 2 << 30 | struct.calcsize("l") << 16 | 0x6601
@@ -238,6 +251,7 @@ class Libc:
             ((1, "option"), (1, "arg2", 0), (1, "arg3", 0), (1, "arg4", 0), (1, "arg5", 0)),
         )
         self.unshare = bind("unshare", [ctypes.c_int], ((1, "flags"),))
+        self.setns = bind("setns", [ctypes.c_int, ctypes.c_int], ((1, "fd"), (1, "nstype", 0)))
         self.mount = bind(
             "mount",
             [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p],
