@@ -219,3 +219,23 @@ def test_engines_share_a_store(engine: Engine) -> None:
     sizes = [json.loads((path / "object.info").read_text())["size"] for path in objects.iterdir()]
     assert len(sizes) == 2
     assert int((engine.base / "store" / "cache.size").read_text()) == sum(sizes)
+
+
+def test_mounts_of_a_dead_foreign_engine_go_and_their_sources_stay(engine: Engine) -> None:
+    """Other engines mount in the host's namespace, where this one, having its own, cannot unmount."""
+    assert engine.run(busy(write="a"))["success"] is True
+    host = engine.base / "host"
+    (host / "below").mkdir(parents=True)
+    (host / "below" / "file").write_text("keep")
+    tmp = engine.base / "store" / "tmp"
+    root, point = tmp / "hostab12cd34", tmp / "buildroot-tmp-ab12cd34" / "inputs" / "tree"
+    (root / "usr").mkdir(parents=True)
+    point.mkdir(parents=True)
+    for words in (["--bind", root, root], ["--rbind", host, root / "usr"], ["-o", "remount,bind,ro", root], ["--bind", host, point]):
+        subprocess.run(["mount", *words], check=True)
+    try:
+        assert engine.run(busy(write="b"))["success"] is True
+        engine.assert_clean()
+    finally:
+        mountinfo.unmount_below(tmp)
+    assert (host / "below" / "file").read_text() == "keep"

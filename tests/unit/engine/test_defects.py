@@ -23,7 +23,8 @@ from tests.conftest import REPO
 # File (without test_ and .py) and test by the numbers of the contract's table.
 TESTS: dict[int, list[str]] = {
     1: ["defects: host_without_containers_configuration", "defects: mounts_below_a_read_only_bind_are_read_only",
-        "objectstore: the_host_tree_cannot_be_written", "objectstore: mounts_that_a_dead_engine_left_are_never_deleted_through"],
+        "objectstore: the_host_tree_cannot_be_written", "objectstore: mounts_that_a_dead_engine_left_are_never_deleted_through",
+        "main_cli: export_does_not_write_through_links_that_are_there", "crash: mounts_of_a_dead_foreign_engine_go_and_their_sources_stay"],
     2: ["manifest_v2: stages_that_differ_in_devices_only_are_warned_about"],
     3: ["main_cli: a_store_without_limit_keeps_nothing_and_says_so", "fscache: what_is_too_big_is_not_even_copied",
         "forge_store: limit_of_zero_is_said_plainly"],

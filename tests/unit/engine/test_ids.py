@@ -11,8 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from osbuild.devices import Device
+from osbuild.inputs import Input
 from osbuild.mounts import Mount
 from osbuild.pipeline import Manifest
+from osbuild.sources import Source
 
 Load = Callable[..., Manifest]
 
@@ -95,3 +98,28 @@ def test_partition_zero_is_none_and_the_mount_name_does_not_count() -> None:
     assert Mount("a", info, device, 0, "/", {}).id == Mount("b", info, device, None, "/", {}).id
     expected = "15066da9ff760a60f1d1a360de2ad584cc0c97d6f6034e3258b3275ba3da6bb2"
     assert Mount("a", info, device, 1, "/", {"opt1": 1}).id == expected
+
+
+def test_parts_travel_as_json_with_their_ids(load: Load) -> None:
+    """Programs are named relative to the library directory, so that they may lie elsewhere."""
+    devices = {
+        "disk": {"type": "org.osbuild.loopback", "options": {"filename": "a"}},
+        "part": {"type": "org.osbuild.loopback", "parent": "disk", "options": {"filename": "b"}},
+    }
+    inputs = {"t": {"type": "org.osbuild.tree", "origin": "org.osbuild.pipeline", "references": ["name:e"]}}
+    mounts = [{"name": "m", "type": "org.osbuild.ext4", "source": "part", "target": "/", "partition": 2}]
+    stage = {"type": "org.osbuild.noop", "devices": devices, "inputs": inputs, "mounts": mounts}
+    manifest = load({"name": "e"}, {"name": "tree", "stages": [stage]})
+    loaded = manifest.pipelines["tree"].stages[0]
+    source = Source(SimpleNamespace(name="org.osbuild.curl", path="/lib/sources/org.osbuild.curl"), {"a": "b"}, None)  # type: ignore[arg-type]
+    parts: list[tuple[Any, Any]] = [
+        (loaded.devices["part"], Device), (loaded.inputs["t"], Input), (loaded.mounts["m"], Mount), (source, Source),
+    ]  # fmt: skip
+    for part, cls in parts:
+        libdir = part.info_path.rsplit("/", 2)[0]
+        text = json.dumps(part.to_dict(libdir))
+        assert libdir not in text
+        other = cls.from_dict(json.loads(text), "/elsewhere")
+        assert (other.id, other.info_name) == (part.id, part.info_name)
+        assert other.info_path == part.info_path.replace(libdir, "/elsewhere")
+        assert other.to_dict("/elsewhere") == part.to_dict(libdir)

@@ -32,6 +32,7 @@ STAGES = {
     "sleep": "echo sleeping\nwhile :; do sleep 0.2; echo still; done\n",
     "latin1": "printf 'caf\\351 \\n'\n",
     "badmeta": "echo '{' > /run/osbuild/meta\n",
+    "listmeta": "echo '[1]' > /run/osbuild/meta\n",
     "goodmeta": "echo '{\"a\": 1}' > /run/osbuild/meta\n",
     "list": 'ls "$TREE"\n',
 }
@@ -139,6 +140,17 @@ def test_export_merges_into_what_is_there(engine: Engine) -> None:
     assert sorted(path.name for path in (engine.out / "tree").iterdir()) == ["file", "other"]
 
 
+def test_export_does_not_write_through_links_that_are_there(engine: Engine) -> None:
+    """A tree that was exported before may have left links to anywhere."""
+    (engine.base / "host").write_text("host")
+    (engine.out / "tree").mkdir(parents=True)
+    (engine.out / "tree" / "file").symlink_to(engine.base / "host")
+    engine.json(manifest(pipeline("tree", "write")), "--export", "tree", code=0)
+    assert (engine.base / "host").read_text() == "host"
+    assert (engine.out / "tree" / "file").read_text() == "data\n"
+    assert not (engine.out / "tree" / "file").is_symlink()
+
+
 def test_export_that_fails_leaves_nothing_and_says_why(engine: Engine) -> None:
     engine.out.write_text("in the way")
     document = engine.json(TREE, "--export", "tree", code=1)
@@ -233,9 +245,17 @@ def test_output_that_is_no_utf8_is_kept_as_well_as_possible(engine: Engine) -> N
     assert document["log"]["tree"][0]["output"] == "caf\ufffd \n"
 
 
-def test_metadata_that_are_no_json_fail_the_stage(engine: Engine) -> None:
-    document = engine.json(manifest(pipeline("tree", "badmeta")), "--export", "tree", code=1)
-    assert "failed while reading its metadata: they are not JSON" in document["error"]["details"]["stage"]["output"]
+@pytest.mark.parametrize("stage", ["badmeta", "listmeta"])
+def test_metadata_that_are_no_json_fail_the_stage(engine: Engine, stage: str) -> None:
+    document = engine.json(manifest(pipeline("tree", stage)), "--export", "tree", code=1)
+    assert "failed while reading its metadata: they are not a JSON object" in document["error"]["details"]["stage"]["output"]
+
+
+def test_description_that_is_no_json_is_named(engine: Engine) -> None:
+    (engine.libdir / "stages" / "org.osbuild.write.meta.json").write_text("{")
+    document = engine.json(manifest(pipeline("tree", "write")), code=1)
+    assert document["error"]["type"] == "org.osbuild.error.module"
+    assert document["error"]["details"]["message"].endswith("org.osbuild.write.meta.json")
 
 
 def test_nothing_is_built_without_an_export(engine: Engine) -> None:

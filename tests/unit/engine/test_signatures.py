@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The names that modules written for osbuild import, and how they are called: `signatures.txt`, below the package osbuild."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LINES = Path(__file__).with_name("signatures.txt").read_text().splitlines()
+
+
+@pytest.fixture(autouse=True)
+def template_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One module needs a package that hardly any host has."""
+    package, module = types.ModuleType("mako"), types.ModuleType("mako.template")
+    package.template = module  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mako", package)
+    monkeypatch.setitem(sys.modules, "mako.template", module)
+
+
+def find(name: str) -> Any:
+    words = name.split(".")
+    for i in range(len(words), -1, -1):
+        module = ".".join(["osbuild", *words[:i]])
+        try:
+            found: Any = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            assert module.startswith(str(error.name)), f"{module} needs {error.name}"
+            continue
+        for word in words[i:]:
+            found = getattr(found, word)
+        return found
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_name_is_there_and_is_called_so(line: str) -> None:
+    name, paren, parameters = line.partition("(")
+    found = find(name)
+    if not paren:
+        return
+    signature = inspect.signature(found)
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    text = str(inspect.Signature(bare))
+    # What only this engine knows comes last and has to be named.
+    own = ", *, consume=False"
+    assert text.replace(own, "") == f"({parameters}"
