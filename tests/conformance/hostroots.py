@@ -8,12 +8,19 @@ import io
 import os
 import re
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
+FIXTURES = ("miniroot", "buildroot")
 # What the lists name after the recording host's Python.
 RECORDED_PYTHON = "python3.11"
+
+
+def needs(case: dict[str, Any]) -> str | None:
+    """Which of the archives a recorded case needs."""
+    found = re.search("|".join(FIXTURES), case.get("note", ""))
+    return found[0] if found else None
 
 
 def host_python() -> str:
@@ -95,7 +102,3 @@ def add(tar: tarfile.TarFile, path: str, target: str | None) -> None:
         data = Path(os.path.realpath(path)).read_bytes()
         member.size, member.mode = len(data), os.stat(path).st_mode & 0o7777
         tar.addfile(member, io.BytesIO(data))
-
-
-if __name__ == "__main__":
-    print(len(pack(Path(sys.argv[1]), Path(sys.argv[2]))))

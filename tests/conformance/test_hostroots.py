@@ -14,7 +14,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,23 +21,16 @@ from typing import Any
 import pytest
 
 from tests.conformance import hostroots
+from tests.conformance.hostroots import FIXTURES, needs
 from tests.conformance.test_golden import CASES, wanted
 from tests.conftest import REPO
-
-FIXTURES = ("miniroot", "buildroot")
-
-
-def needs(case: dict[str, Any]) -> str | None:
-    """Which of the archives the case needs."""
-    found = re.search("|".join(FIXTURES), case.get("note", ""))
-    return found[0] if found else None
 
 
 def load() -> dict[str, dict[str, Any]]:
     cases = {}
     for path in sorted((CASES / "stages").rglob("*.json")):
         case = json.loads(path.read_text())
-        if needs(case) and wanted(case):
+        if isinstance(case, dict) and needs(case) and wanted(case):
             cases[case["name"]] = case
     return cases
 
