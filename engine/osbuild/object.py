@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Name and value are short, so that ext4 has room for both in the inode: a block of its own would count for the size limit.
 CODE_ATTRIBUTE = "user.forge"
+CODE_OWNER_LENGTH = 12
 
 
 class ObjectMetadata:
@@ -174,19 +175,23 @@ class Object:
         """What is known of the code that made the object (`osbuild.code`), None where nothing is.
 
         It is an extended attribute, because what other engines do not know must not be in their way; on a file system that
-        has none nothing is known.
+        has none nothing is known. They take it along when they build on a copy, so it says whose it is.
         """
         try:
-            return os.getxattr(os.path.join(self.path, "meta", "info.json"), CODE_ATTRIBUTE).decode("ascii", "replace")
+            text = os.getxattr(os.path.join(self.path, "meta", "info.json"), CODE_ATTRIBUTE).decode("ascii", "replace")
         except OSError:
             return None
+        owner, colon, digest = text.partition(":")
+        return digest if colon and owner == self.id[:CODE_OWNER_LENGTH] else None
 
-    @code.setter
-    def code(self, digest: str | None) -> None:
+    def note_code(self, object_id: str, digest: str | None) -> None:
+        """Remember the code that made what the object holds now, which is known as `object_id`."""
         path = os.path.join(self.path, "meta", "info.json")
         with contextlib.suppress(OSError):
             if digest is not None:
-                os.setxattr(path, CODE_ATTRIBUTE, digest.encode("ascii"))
+                os.setxattr(
+                    path, CODE_ATTRIBUTE, f"{object_id[:CODE_OWNER_LENGTH]}:{digest}".encode("ascii", "replace")
+                )
             else:
                 os.removexattr(path, CODE_ATTRIBUTE)
 

@@ -203,7 +203,7 @@ class ObjectStore:
         object cannot be changed any more. An earlier state is copied. OSError if the copy fails.
         """
         obj.clamp_mtime()
-        obj.code = self.code.get(object_id)
+        obj.note_code(object_id, self.code.get(object_id))
         if object_id in self._outdated:
             self._outdated.remove(object_id)
             self.cache.remove(object_id)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,23 @@ def test_a_new_object_can_start_from_another(store: ObjectStore) -> None:
         assert obj.meta.get("one") == [1]
         # The clock of the first one counts, or what it made would not be clamped.
         assert obj.created == 42
+
+
+def test_code_is_known_of_the_object_it_made_only(store: ObjectStore) -> None:
+    """Another engine that builds on a copy takes the note along, which then says nothing."""
+    store.code = {"a": "one", "b": "two"}
+    with store:
+        obj = store.new("a")
+        (Path(obj) / "file").write_text("data")
+        store.commit(obj, "a")
+        if obj.code is None:
+            pytest.skip("the file system keeps no attributes of users")
+        assert obj.code == "one"
+        shutil.copytree(Path(store.objects, "a"), Path(store.objects, "b"), copy_function=shutil.copy2)
+        assert store.contains("b")
+    with ObjectStore(store.store) as another:
+        another.code = {"a": "other", "b": "any"}
+        assert (another.contains("a"), another.contains("b")) == (False, True)
 
 
 def test_nothing_is_kept_without_a_limit(tmp_path: Path) -> None:

@@ -84,14 +84,20 @@ def make_answer(content: bytes, kind: str) -> Callable[[Any], None]:
 
 
 @pytest.fixture
-def storage(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A container storage with the image as localhost/img; returns how containers-transports(5) names it."""
+def oci(image: Image, tmp_path: Path) -> Path:
+    """The image in OCI's layout."""
     oci = tmp_path / "oci"
     (oci / "blobs/sha256").mkdir(parents=True)
     for digest, content in image.blobs.items():
         (oci / "blobs/sha256" / digest.removeprefix("sha256:")).write_bytes(content)
     (oci / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     (oci / "index.json").write_bytes(image.blobs[image.index])
+    return oci
+
+
+@pytest.fixture
+def storage(oci: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A container storage with the image as localhost/img; returns how containers-transports(5) names it."""
     conf = tmp_path / "storage.conf"
     conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/root"\nrunroot = "{tmp_path}/run"\n')
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(conf))
@@ -256,3 +262,40 @@ def test_input_shows_the_hosts_storage(make: Make, tmp_path: Path, monkeypatch: 
     conf["storage"]["graphroot"] = str(tmp_path / "none")
     with pytest.raises(ValueError, match="no container storage"):
         service.map(None, "org.osbuild.source", refs, str(target), {})
+
+
+FILES = [
+    ("oci-archive", None),
+    ("oci-archive", "one"),
+    ("docker-archive", "localhost/img:one"),
+    ("oci", None),
+    ("dir", None),
+]
+
+
+@pytest.mark.parametrize(("kind", "reference"), FILES)
+def test_image_in_a_file_is_taken(
+    make: Make, image: Image, oci: Path, tmp_path: Path, kind: str, reference: str | None
+) -> None:
+    path = tmp_path / "image"
+    named = f":{reference}" if reference else ""
+    subprocess.run(["skopeo", "copy", "--quiet", f"oci:{oci}", f"{kind}:{path}{named}"], check=True)
+    desc = {"path": str(path), "format": kind, **({"reference": reference} if reference else {})}
+    service = make("sources/org.osbuild.container-archive", "ContainerArchiveSource")
+    assert fetch(service, {image.id: desc}) == ""
+    assert (tmp_path / "cache/org.osbuild.containers" / image.id / "image" / "manifest.json").is_file()
+    path.rename(tmp_path / "moved")
+    assert fetch(service, {image.id: desc}) == ""
+
+
+def test_file_without_the_image_is_refused(make: Make, image: Image, oci: Path, tmp_path: Path) -> None:
+    service = make("sources/org.osbuild.container-archive", "ContainerArchiveSource")
+    other = "sha256:" + "0" * 64
+    assert f"has the id {image.id}, not {other}" in fetch(service, {other: {"path": str(oci), "format": "oci"}})
+    assert "unable to copy image" in fetch(service, {image.id: {"path": str(tmp_path / "missing")}})
+    (tmp_path / "text").write_text("no archive")
+    assert "unable to copy image" in fetch(service, {image.id: {"path": str(tmp_path / "text")}})
+    for path in ("oci", f"{oci}:x"):
+        assert "path must be absolute and without a colon" in fetch(service, {image.id: {"path": path, "format": "oci"}})
+    assert "is no image id" in fetch(service, {"../" + image.id: {"path": str(oci), "format": "oci"}})
+    assert os.listdir(tmp_path / "cache/org.osbuild.containers") == []
