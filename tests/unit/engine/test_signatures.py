@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names that modules written for osbuild import, and how they are called: `signatures.txt`, below the package osbuild."""
+"""The names that modules written for osbuild import, and how they are called: `data/signatures.txt`, below the package osbuild."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-LINES = Path(__file__).with_name("signatures.txt").read_text().splitlines()
+LINES = (Path(__file__).parent / "data" / "signatures.txt").read_text().splitlines()
 
 
 @pytest.fixture(autouse=True)
