@@ -257,6 +257,7 @@ class Stage:
             progress.output = result.output
             progress.doing = "ending"
 
+        _unlock(meta_name)
         if result.returncode == 0:
             progress.doing = "reading its metadata"
             _check_metadata(meta_name)
@@ -303,12 +304,24 @@ def _environment(source_epoch: int | None) -> dict[str, str]:
     return env
 
 
+def _unlock(path: str) -> None:
+    """Let a file be renamed and removed again: a stage may make it immutable."""
+    from .util import linux
+
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        linux.ioctl_toggle_immutable(file.fileno(), False)
+
+
 def _check_metadata(meta_name: str) -> None:
     """Raise ValueError if a stage left metadata that are not a JSON object, and remove them."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"found {constant}")
+
     try:
         with open(meta_name, encoding="utf-8") as file:
             text = file.read()
-        if text and not isinstance(json.loads(text), dict):
+        if text and not isinstance(json.loads(text, parse_constant=refuse), dict):
             raise ValueError("found another kind of value")
     except (ValueError, RecursionError) as exc:
         os.truncate(meta_name, 0)

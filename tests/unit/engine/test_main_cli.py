@@ -33,6 +33,9 @@ STAGES = {
     "latin1": "printf 'caf\\351 \\n'\n",
     "badmeta": "echo '{' > /run/osbuild/meta\n",
     "listmeta": "echo '[1]' > /run/osbuild/meta\n",
+    "nanmeta": "echo '{\"a\": NaN}' > /run/osbuild/meta\n",
+    "fixedmeta": "echo '{\"a\": 1}' > /run/osbuild/meta\nchattr +i /run/osbuild/meta || true\n",
+    "fixedfail": "chattr +i /run/osbuild/meta || true\nexit 4\n",
     "goodmeta": "echo '{\"a\": 1}' > /run/osbuild/meta\n",
     "list": 'ls "$TREE"\n',
 }
@@ -245,10 +248,17 @@ def test_output_that_is_no_utf8_is_kept_as_well_as_possible(engine: Engine) -> N
     assert document["log"]["tree"][0]["output"] == "caf\ufffd \n"
 
 
-@pytest.mark.parametrize("stage", ["badmeta", "listmeta"])
+@pytest.mark.parametrize("stage", ["badmeta", "listmeta", "nanmeta"])
 def test_metadata_that_are_no_json_fail_the_stage(engine: Engine, stage: str) -> None:
     document = engine.json(manifest(pipeline("tree", stage)), "--export", "tree", code=1)
     assert "failed while reading its metadata: they are not a JSON object" in document["error"]["details"]["stage"]["output"]
+
+
+def test_metadata_that_are_immutable_are_taken_all_the_same(engine: Engine) -> None:
+    document = engine.json(manifest(pipeline("tree", "fixedmeta")), "--export", "tree", code=0)
+    assert document["metadata"] == {"tree": {"org.osbuild.fixedmeta": {"a": 1}}}
+    document = engine.json(manifest(pipeline("tree", "fixedfail")), "--export", "tree", code=1)
+    assert document["error"]["details"]["stage"]["type"] == "org.osbuild.fixedfail"
 
 
 def test_description_that_is_no_json_is_named(engine: Engine) -> None:
