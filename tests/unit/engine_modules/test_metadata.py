@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ def test_program_is_executable_and_described(program: Path) -> None:
     assert isinstance(document["summary"], str) and document["summary"]
     assert document["description"] and all(isinstance(text, str) and text for text in document["description"])
     assert set(document) <= {"summary", "description", "schema", "schema_2", "capabilities"}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=str)
+def test_program_brings_its_own_package(program: Path, tmp_path: Path) -> None:
+    """Another engine puts its own first, which lacks some of what is imported."""
+    (tmp_path / "osbuild").mkdir()
+    (tmp_path / "osbuild" / "__init__.py").write_text("raise ImportError('of another engine')\n")
+    result = subprocess.run(
+        [REPO / "engine" / program, "--help"], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, "--service-fd" in result.stdout) == (0, True), result.stderr
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
