@@ -178,11 +178,19 @@ def show_summary(manifest: Manifest, store: ObjectStore) -> None:
         print("  nothing is kept in a store without a size limit: set one with --cache-max-size")
 
 
+def stdout_fd() -> int:
+    """The descriptor behind standard output, which a program that calls this one may have replaced."""
+    try:
+        return sys.stdout.fileno()
+    except (OSError, AttributeError):
+        return 1
+
+
 def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:
     from . import monitor
 
     name = args.monitor or ("NullMonitor" if args.quiet or args.json else "LogMonitor")
-    fd = args.monitor_fd if args.monitor_fd is not None else sys.stdout.fileno()
+    fd = args.monitor_fd if args.monitor_fd is not None else stdout_fd()
     sys.stdout.flush()  # the monitor writes to the descriptor itself
     return monitor.make(name, fd, total_steps)
 
@@ -372,7 +380,7 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
         return report_failure(args, failure)
     except BrokenPipeError:
         # Whoever read the output has left. What is still buffered must not fail at exit again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout_fd())
         return EXIT_FAILED
     except OSError as exc:
         # The kernel does not always say what had no space or no permission; it is the store then.

@@ -387,6 +387,16 @@ def test_runs_inside_another_program(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("options", [["--quiet"], ["--json"]])
+def test_runs_where_output_is_no_file(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", engine.arguments(manifest(pipeline("tree", "write")), "--export", "tree", *options)[2:])
+    assert main_cli.osbuild_cli(no_reexec=True) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out)["success"] if options == ["--json"] else out == ""
+
+
 def test_inspection_is_quick_and_needs_no_jsonschema(engine: Engine) -> None:
     program = (
         "import sys; sys.modules['jsonschema'] = None; from osbuild.main_cli import osbuild_cli; code = osbuild_cli();"
