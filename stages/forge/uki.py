@@ -25,6 +25,7 @@ _SECTION = struct.Struct("<8sIIIIIIHHI")
 _INITIALIZED, _ALIGNMENTS, _IMAGE_SIZE, _CHECKSUM = 8, 32, 56, 64
 _DIRECTORIES = {0x10B: 96, 0x20B: 112}
 _SECURITY = 4  # number of the data directory that points to the signature
+_PAGE = 4096
 _DATA = 0x40000040  # initialised data, readable
 
 
@@ -73,6 +74,7 @@ def append(image: bytes, sections: list[tuple[str, bytes]]) -> bytes:
     ):
         raise ValueError("the stub is signed, and further sections would break its signature; an unsigned one is needed")
     section_alignment, file_alignment = struct.unpack_from("<II", image, optional + _ALIGNMENTS)
+    section_alignment = max(section_alignment, _PAGE)  # older stubs say 512
     _image_size, header_size = struct.unpack_from("<II", image, optional + _IMAGE_SIZE)
     found = [_SECTION.unpack_from(image, table + number * _SECTION.size) for number in range(count)]
     names = {entry[0].rstrip(b"\0") for entry in found}
