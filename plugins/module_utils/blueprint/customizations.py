@@ -14,6 +14,7 @@ from .model import (
     Directory,
     File,
     Filesystem,
+    Iso,
     Kernel,
     Locale,
     Services,
@@ -29,6 +30,8 @@ _HOSTNAME = re.compile(
 )
 _KERNEL = re.compile(r"kernel|kernel-rt|linux-image-[a-z0-9][a-z0-9.+-]*|(?!kernel-)[a-z0-9][a-z0-9.+-]*")
 _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+# d-characters (ECMA-119, 7.4.1), and the hyphen that everybody allows.
+_VOLUME = re.compile(r"[A-Z0-9_-]{0,32}")
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]+")
 _LANGUAGE = re.compile(r"(?:C|POSIX|[a-z]{2,3}(?:_[A-Z]{2})?)(?:\.[A-Za-z0-9-]+)?(?:@[a-z0-9]+)?")
@@ -61,6 +64,7 @@ def read_customizations(table: Table | None, blueprint: str, warnings: list[str]
         filesystem=_filesystem(table),
         directories=directories,
         files=files,
+        iso=_iso(table),
         debian=read_debian(debian),
     )
     table.close()
@@ -140,6 +144,19 @@ def _filesystem(table: Table) -> tuple[Filesystem, ...]:
         found.append(Filesystem(mountpoint, size))
         item.close()
     return unique(tuple(found), lambda entry: entry.mountpoint, table.at("filesystem"), "mount point")
+
+
+def _iso(table: Table) -> Iso:
+    inner = table.table("iso")
+    if inner is None:
+        return Iso()
+    found = Iso(
+        volume_id=inner.text("volume_id", _VOLUME, "1 to 32 of A-Z, 0-9, _ and -") or "",
+        publisher=inner.text("publisher", _ONE_LINE, "one line", longest=128) or "",
+        application_id=inner.text("application_id", _ONE_LINE, "one line", longest=128) or "",
+    )
+    inner.close()
+    return found
 
 
 def _path(table: Table) -> str:

@@ -11,6 +11,8 @@ from .fields import Table, kind, unique
 from .model import Debian
 from .unsupported import known_below, refuse
 
+BOOT_LOADERS = ("grub", "systemd-boot", "uki")
+
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
 _PACKAGE = re.compile(r"[a-z0-9*?\[][a-z0-9+.*?\[\]!-]*")
@@ -29,6 +31,9 @@ def read_debian(table: Table | None) -> Debian:
     variant = table.text("variant")
     if variant is not None and variant not in VARIANTS:
         raise table.error("variant", f"'{variant}' is not one of {', '.join(VARIANTS)}")
+    boot_loader = table.text("boot_loader")
+    if boot_loader is not None and boot_loader not in BOOT_LOADERS:
+        raise table.error("boot_loader", f"'{boot_loader}' is not one of {', '.join(BOOT_LOADERS)}")
     apt = table.table("apt")
     recommends = table.boolean("install_recommends")
     pins = tuple(_pin(item) for item in table.tables("pins"))
@@ -50,6 +55,7 @@ def read_debian(table: Table | None) -> Debian:
             "source",
         ),
         foreign_architectures=table.texts("foreign_architectures", _ARCHITECTURE, "a Debian architecture"),
+        boot_loader=boot_loader,
     )
     table.close()
     return found

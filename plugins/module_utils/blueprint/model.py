@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..packages.model import Pin, Source
 
@@ -120,7 +120,7 @@ class Debian:
     """``[customizations.debian]``, what a composer blueprint has no word for.
 
     ``components`` empty: those of the distribution. ``sources``: repositories beside the distribution's own, used
-    while building and written into the image.
+    while building and written into the image. ``boot_loader``: None for the image type's default.
     """
 
     variant: str = "minbase"
@@ -130,6 +130,16 @@ class Debian:
     pins: tuple[Pin, ...] = ()
     sources: tuple[Source, ...] = ()
     foreign_architectures: tuple[str, ...] = ()
+    boot_loader: Literal["grub", "systemd-boot", "uki"] | None = None
+
+
+@dataclass(frozen=True)
+class Iso:
+    """What a live medium says of itself (ECMA-119)."""
+
+    volume_id: str = ""
+    publisher: str = ""
+    application_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,7 @@ class Customizations:
     filesystem: tuple[Filesystem, ...] = ()
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
+    iso: Iso = Iso()
     debian: Debian = Debian()
 
 

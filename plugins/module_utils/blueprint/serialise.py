@@ -13,8 +13,8 @@ from .model import Blueprint
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((item.name, getattr(value, item.name)) for item in dataclasses.fields(value))
-        return {name: _plain(content) for name, content in pairs if content not in (None, (), "")}
+        pairs = ((item.name, _plain(getattr(value, item.name))) for item in dataclasses.fields(value))
+        return {name: content for name, content in pairs if content not in (None, [], {}, "")}
     if isinstance(value, bytes):
         # Files need not be text; base64 says the same for both.
         return base64.b64encode(value).decode("ascii")

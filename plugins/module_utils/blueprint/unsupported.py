@@ -52,7 +52,6 @@ NOT_YET: dict[str, tuple[str, str]] = {
     "customizations.containers-storage": ("container storage settings", "customizations.files"),
     "customizations.firstboot": ("first-boot scripts", "a systemd unit in customizations.files"),
     "customizations.sshd": ("sshd settings", "customizations.files below /etc/ssh/sshd_config.d"),
-    "customizations.iso": ("ISO images", "a disk image type"),
     "customizations.debian.suite": ("another suite than the distribution's", "distro"),
     "customizations.debian.mirror": ("a mirror in the blueprint", "the sources option of the module"),
     "customizations.debian.snapshot": ("snapshot timestamps", "a lock file, or sources that name a snapshot mirror"),

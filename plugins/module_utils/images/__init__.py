@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from .architectures import ARCHITECTURES, Architecture, get_architecture
 from .build import make_manifest, warnings
+from .catalogue import IMAGE_TYPES, get_image_type
 from .definition import Definition
 from .distributions import DISTRIBUTIONS, Distribution, get_distribution
-from .imagetypes import IMAGE_TYPES, ImageType, get_image_type
+from .imagetypes import ImageType
 from .layout import Layout, Partition, plan_layout
 from .packagesets import package_sets
 

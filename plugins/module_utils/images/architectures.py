@@ -14,6 +14,7 @@ class Boot:
     """How a disk of an architecture boots.
 
     :param packages: boot loader packages of the image.
+    :param signed: packages of the signed boot chain alone, for a medium.
     :param platforms: grub's platforms whose modules the image holds.
     :param bios: grub's platform for machines with BIOS; empty where there are none.
     :param console: serial line of the usual machines, as the kernel names it.
@@ -22,6 +23,7 @@ class Boot:
     """
 
     packages: tuple[str, ...]
+    signed: tuple[str, ...]
     platforms: tuple[str, ...]
     bios: str
     console: str
@@ -37,6 +39,7 @@ class Architecture:
     :param machine: the kernel's (``uname -m``).
     :param kernel: kernel package for any machine of it.
     :param boot: None where only trees can be made, not bootable disks.
+    :param oci: the name in container images (Go's GOARCH), with its variant if it has one.
     """
 
     name: str
@@ -44,6 +47,12 @@ class Architecture:
     kernel: str
     boot: Boot | None = None
     aliases: tuple[str, ...] = ()
+    oci: str = ""
+    oci_variant: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.oci:
+            object.__setattr__(self, "oci", self.name)
 
     @property
     def boot_loader(self) -> Boot:
@@ -64,6 +73,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         Boot(
             # Both of grub's variants with the signed boot chain, and triggers that reinstall them after an upgrade.
             packages=("grub-cloud-amd64",),
+            signed=("shim-signed", "grub-efi-amd64-signed", "grub-efi-amd64-bin"),
             platforms=("i386-pc", "x86_64-efi"),
             bios="i386-pc",
             console="ttyS0,115200",
@@ -78,6 +88,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         "linux-image-arm64",
         Boot(
             packages=("grub-efi-arm64-bin", "grub-efi-arm64-signed", "grub2-common", "shim-signed"),
+            signed=("shim-signed", "grub-efi-arm64-signed", "grub-efi-arm64-bin"),
             platforms=("arm64-efi",),
             bios="",
             console="ttyAMA0,115200",
@@ -85,10 +96,10 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             cloud_kernel="linux-image-cloud-arm64",
         ),
     ),
-    Architecture("armhf", "armv7l", "linux-image-armmp", aliases=("armv7", "arm")),
-    Architecture("i386", "i686", "linux-image-686-pae", aliases=("i586", "x86")),
+    Architecture("armhf", "armv7l", "linux-image-armmp", aliases=("armv7", "arm"), oci="arm", oci_variant="v7"),
+    Architecture("i386", "i686", "linux-image-686-pae", aliases=("i586", "x86"), oci="386"),
     Architecture("riscv64", "riscv64", "linux-image-riscv64"),
-    Architecture("ppc64el", "ppc64le", "linux-image-powerpc64le"),
+    Architecture("ppc64el", "ppc64le", "linux-image-powerpc64le", oci="ppc64le"),
     Architecture("s390x", "s390x", "linux-image-s390x"),
 )
 

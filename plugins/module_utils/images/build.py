@@ -11,9 +11,9 @@ from ..errors import ImageError
 from ..manifest import CurlItem, Manifest, Pipeline
 from ..packages import Package, Resolution
 from .definition import Definition
-from .disk import archive_stage, disk_stages, qcow2_stage
 from .layout import plan_layout
 from .ospipeline import debootstrap, os_stages, source_warnings
+from .outputs import output_pipelines
 
 
 def source_epoch(resolution: Resolution) -> int:
@@ -69,15 +69,15 @@ def warnings(definition: Definition) -> tuple[str, ...]:
 def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
     """The manifest that builds the image; equal arguments give equal bytes.
 
-    Pipelines: ``build`` (a root of the same suite that the stages run in), ``os`` (the system), then ``image`` and
-    ``qcow2``, or ``archive``, as the image type wants; the last one is what is exported.
+    Pipelines: ``build`` (a root of the same suite that the stages run in), ``os`` (the system), then those of the
+    image type's output, such as ``image`` and ``qcow2``; the last one is what is exported.
 
     :raises ImageError: the packages do not belong to the definition, or have no release date.
     """
     _check(definition, resolution)
     epoch = source_epoch(resolution)
     build_packages, os_packages = resolution.sets["build"], resolution.sets["os"]
-    layout = plan_layout(definition, os_packages) if definition.image_type.bootable else None
+    layout = plan_layout(definition, os_packages) if definition.image_type.disk else None
 
     manifest = Manifest()
     manifest.add_curl(_downloads((*build_packages, *os_packages)))
@@ -93,14 +93,6 @@ def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
     stages = os_stages(definition, manifest, os_packages, layout)
     manifest.add_pipeline(Pipeline("os", stages, build="build", source_epoch=epoch))
 
-    image_type = definition.image_type
-    if layout is None:
-        stages = (archive_stage(image_type.filename, "os"),)
-        manifest.add_pipeline(Pipeline("archive", stages, build="build", source_epoch=epoch))
-        return manifest
-    stages = disk_stages(definition, layout, "os")
-    manifest.add_pipeline(Pipeline("image", stages, build="build", source_epoch=epoch))
-    if image_type.export == "qcow2":
-        stages = (qcow2_stage(image_type.filename, "image"),)
-        manifest.add_pipeline(Pipeline("qcow2", stages, build="build", source_epoch=epoch))
+    for name, stages in output_pipelines(definition, layout):
+        manifest.add_pipeline(Pipeline(name, stages, build="build", source_epoch=epoch))
     return manifest

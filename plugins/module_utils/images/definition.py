@@ -15,7 +15,7 @@ from ..errors import ImageError
 from ..packages import Source
 from .architectures import Architecture
 from .distributions import Distribution
-from .imagetypes import ImageType
+from .imagetypes import BootLoader, ImageType
 
 # The root of all ids: they must never depend on anything but the definition.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "images.debian-forge.example.com")
@@ -41,10 +41,24 @@ class Definition:
                 f"image type {self.image_type.name} cannot be made for {self.architecture.name}, "
                 "for which no boot loader is known; image type tar can"
             )
+        if self.customizations.debian.boot_loader and not self.image_type.disk:
+            raise ImageError(
+                f"customizations.debian.boot_loader is {self.customizations.debian.boot_loader}, "
+                f"but an image of type {self.image_type.name} has none to choose"
+            )
+        if self.image_type.name == "uki" and self.boot_loader != "uki":
+            raise ImageError(
+                f"customizations.debian.boot_loader is {self.boot_loader}, but image type uki boots without one; use qcow2"
+            )
 
     @property
     def customizations(self) -> Customizations:
         return self.blueprint.customizations
+
+    @property
+    def boot_loader(self) -> BootLoader:
+        """What starts the kernel of a disk: the blueprint's choice, else the image type's."""
+        return self.customizations.debian.boot_loader or self.image_type.boot_loader
 
     @property
     def digest(self) -> str:

@@ -1,24 +1,24 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: BSD-2-Clause
-"""The pipelines that turn the system's tree into a file: disk image, qcow2, archive."""
+"""The stages that write a bootable disk from the system's tree."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..manifest import Stage, pipeline_file_input, tree_input
+from ..manifest import Stage, tree_input
 from .definition import Definition
 from .layout import SECTOR, Layout, Partition
 
-# Name of the disk inside the pipeline ``image``; it is what the image type raw exports.
+# Name of the disk inside the pipeline ``image``, unless that is what is exported.
 RAW = "disk.raw"
 
 
-def _table(layout: Layout) -> Stage:
+def _table(layout: Layout, filename: str) -> Stage:
     return Stage(
         "org.osbuild.debian.disk",
         {
-            "filename": RAW,
+            "filename": filename,
             "size": layout.size,
             "uuid": layout.uuid,
             "partitions": [
@@ -29,7 +29,7 @@ def _table(layout: Layout) -> Stage:
     )
 
 
-def _filesystem(layout: Layout, partition: Partition, tree: str) -> Stage:
+def _filesystem(layout: Layout, partition: Partition, tree: str, filename: str) -> Stage:
     below = [
         one.mountpoint
         for one in layout.partitions
@@ -38,7 +38,7 @@ def _filesystem(layout: Layout, partition: Partition, tree: str) -> Stage:
         and one.mountpoint.startswith(partition.mountpoint.rstrip("/") + "/")
     ]
     options: dict[str, Any] = {
-        "filename": RAW,
+        "filename": filename,
         "start": partition.first_sector,
         "size": partition.sectors,
         "uuid": partition.fs_id,
@@ -54,11 +54,11 @@ def _filesystem(layout: Layout, partition: Partition, tree: str) -> Stage:
     return Stage("org.osbuild.debian.ext4", options, inputs={"tree": tree_input(tree)})
 
 
-def _esp(definition: Definition, layout: Layout, partition: Partition, tree: str) -> Stage:
+def _esp(definition: Definition, layout: Layout, partition: Partition, tree: str, filename: str) -> Stage:
     return Stage(
         "org.osbuild.debian.esp",
         {
-            "filename": RAW,
+            "filename": filename,
             "start": partition.first_sector,
             "size": partition.sectors,
             "volume-id": partition.fs_id,
@@ -73,12 +73,12 @@ def _grub_directory(layout: Layout) -> str:
     return "/boot/grub" if layout.boot is layout.root else "/grub"
 
 
-def _bios(definition: Definition, layout: Layout, partition: Partition) -> Stage:
+def _bios(definition: Definition, layout: Layout, partition: Partition, filename: str) -> Stage:
     boot = definition.architecture.boot_loader
     return Stage(
         "org.osbuild.grub2.inst",
         {
-            "filename": RAW,
+            "filename": filename,
             "platform": boot.bios,
             "location": partition.first_sector,
             "core": {"type": "mkimage", "partlabel": "gpt", "filesystem": "ext4", "binary": "grub-mkimage"},
@@ -94,30 +94,12 @@ def _bios(definition: Definition, layout: Layout, partition: Partition) -> Stage
     )
 
 
-def disk_stages(definition: Definition, layout: Layout, tree: str) -> tuple[Stage, ...]:
+def disk_stages(definition: Definition, layout: Layout, tree: str, filename: str = RAW) -> tuple[Stage, ...]:
     """A bootable disk with the tree of the pipeline *tree* on it, made without loop devices or mounts of the image."""
-    stages = [_table(layout)]
-    stages += [_filesystem(layout, one, tree) for one in layout.partitions if one.filesystem == "ext4"]
+    stages = [_table(layout, filename)]
+    stages += [_filesystem(layout, one, tree, filename) for one in layout.partitions if one.filesystem == "ext4"]
     if layout.esp is not None:
-        stages.append(_esp(definition, layout, layout.esp, tree))
+        stages.append(_esp(definition, layout, layout.esp, tree, filename))
     if layout.bios is not None:
-        stages.append(_bios(definition, layout, layout.bios))
+        stages.append(_bios(definition, layout, layout.bios, filename))
     return tuple(stages)
-
-
-def qcow2_stage(filename: str, pipeline: str) -> Stage:
-    """The disk of *pipeline* as qcow2, compressed with zlib, which every qemu reads."""
-    return Stage(
-        "org.osbuild.qemu",
-        {"filename": filename, "format": {"type": "qcow2", "compat": "1.1", "compression": True}},
-        inputs={"image": pipeline_file_input(pipeline, RAW)},
-    )
-
-
-def archive_stage(filename: str, tree: str) -> Stage:
-    """The tree as a tar archive; owners by number, since names are those of the system inside."""
-    return Stage(
-        "org.osbuild.tar",
-        {"filename": filename, "compression": "zstd", "numeric-owner": True, "root-node": "include"},
-        inputs={"tree": tree_input(tree)},
-    )

@@ -22,6 +22,8 @@ class Distribution:
     :param aliases: other names users know it by.
     :param timezone_file: whether ``/etc/timezone`` is kept beside ``/etc/localtime``.
     :param repart_package: package of systemd-repart(8); empty where package systemd itself has it.
+    :param stub_packages: what brings systemd-stub(7) for an amd64 or arm64 machine.
+    :param ukify_package: package of ukify(1); empty where there is none.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Distribution:
     components: tuple[str, ...] = ("main",)
     timezone_file: bool = False
     repart_package: str = "systemd-repart"
+    stub_packages: tuple[str, ...] = ("systemd-boot-efi",)
+    ukify_package: str = "systemd-ukify"
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -52,6 +56,7 @@ DISTRIBUTIONS: tuple[Distribution, ...] = (
         aliases=("bookworm", "debian12", "12"),
         timezone_file=True,
         repart_package="",
+        ukify_package="",
     ),
     Distribution(
         "debian-13", "trixie", "13", _POCKETS, "org.osbuild.debian13", aliases=("trixie", "debian13", "13", "stable")

@@ -1,12 +1,20 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: BSD-2-Clause
-"""The image types: data, and the file each of them ends in."""
+"""What an image type is; which there are stands in :mod:`.catalogue`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from ..errors import ImageError
+#: What kind of system the image holds: just the packages asked for; one for Windows' subsystem, which brings the
+#: kernel; one that boots from a disk; one that boots from a read-only medium and keeps changes in memory.
+System = Literal["tree", "wsl", "disk", "live"]
+
+#: How the machine gets from its firmware to the kernel.
+BootLoader = Literal["grub", "systemd-boot", "uki"]
+BOOT_LOADERS: tuple[BootLoader, ...] = ("grub", "systemd-boot", "uki")
 
 
 @dataclass(frozen=True)
@@ -14,11 +22,16 @@ class ImageType:
     """One form that an image can have.
 
     :param name: what users write.
-    :param filename: the file that is built.
+    :param filename: the file that is built; empty where it is a directory.
     :param export: pipeline that holds it.
     :param mime_type: media type of the file.
-    :param bootable: a disk with kernel and boot loader; otherwise just the tree of a system.
+    :param output: which function of :mod:`.outputs` lays out the pipelines after the system's.
+    :param settings: its parameters.
+    :param system: kind of system in it.
+    :param boot_loader: the default one of a disk.
     :param cloud_kernel: whether the default kernel is the one for virtual machines.
+    :param datasources: cloud-init's data sources; empty: no cloud-init.
+    :param packages: what the system gets beyond what its kind does.
     :param build_packages: what the build root needs beyond what every tree does.
     """
 
@@ -26,39 +39,27 @@ class ImageType:
     filename: str
     export: str
     mime_type: str
-    bootable: bool
+    output: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    system: System = "tree"
+    boot_loader: BootLoader = "grub"
     cloud_kernel: bool = False
+    datasources: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
+    @property
+    def bootable(self) -> bool:
+        """Whether a machine can start from it, which takes a kernel."""
+        return self.system in ("disk", "live")
 
-# sfdisk, mke2fs and debugfs, mtools; grub comes with the architecture.
-_DISK = ("fdisk", "e2fsprogs", "mtools")
+    @property
+    def disk(self) -> bool:
+        """Whether it is a disk with partitions."""
+        return self.system == "disk"
 
-IMAGE_TYPES: tuple[ImageType, ...] = (
-    ImageType("tar", "root.tar.zst", "archive", "application/zstd", bootable=False),
-    ImageType("raw", "disk.raw", "image", "application/octet-stream", bootable=True, build_packages=_DISK),
-    ImageType(
-        "qcow2",
-        "disk.qcow2",
-        "qcow2",
-        "application/x-qemu-disk",
-        bootable=True,
-        cloud_kernel=True,
-        build_packages=(*_DISK, "qemu-utils"),
-        aliases=("guest-image",),
-    ),
-)
-
-
-def get_image_type(name: str) -> ImageType:
-    """The image type called *name*.
-
-    :raises ImageError: there is none; the message lists those that are known.
-    """
-    wanted = name.strip().lower()
-    for one in IMAGE_TYPES:
-        if wanted == one.name or wanted in one.aliases:
-            return one
-    known = ", ".join(one.name for one in IMAGE_TYPES)
-    raise ImageError(f"unknown image type '{name}'; known are {known}")
+    @property
+    def services(self) -> bool:
+        """Whether systemd runs in it."""
+        return self.system != "tree"

@@ -12,6 +12,7 @@ from ..blueprint import User
 from ..manifest import Manifest, Stage, files_input
 from ..packages import Package, Source
 from .definition import Definition
+from .kernelargs import SERIAL_SPEED, kernel_arguments
 from .layout import Layout
 from .localisation import keyboard, locale_names
 from .system import enabled_units, hostname, system_files, unit_name
@@ -23,7 +24,6 @@ _DEBIAN_KEYRINGS = ("", _DEBIAN_KEYRING, "/usr/share/keyrings/debian-archive-key
 # What org.osbuild.debootstrap calls a variant that it need not check.
 _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
 
-_SERIAL_SPEED = "115200"
 
 
 def debootstrap(definition: Definition, packages: Sequence[Package], variant: str) -> Stage:
@@ -132,7 +132,7 @@ def _naming(definition: Definition) -> Iterable[Stage]:
         if variant:
             options["variant"] = variant
         yield Stage("org.osbuild.debian.keyboard", options)
-    zone = wanted.timezone.timezone or ("UTC" if definition.image_type.bootable else None)
+    zone = wanted.timezone.timezone or ("UTC" if definition.image_type.services else None)
     if zone:
         yield Stage("org.osbuild.timezone", {"zone": zone})
         if definition.distribution.timezone_file:
@@ -225,15 +225,6 @@ def _services(definition: Definition) -> Iterable[Stage]:
         yield Stage("org.osbuild.systemd", options)
 
 
-def kernel_arguments(definition: Definition) -> str:
-    """Kernel arguments beside the root: screen and serial console, then the blueprint's."""
-    boot = definition.architecture.boot
-    consoles = ["console=tty0"]
-    if boot is not None:
-        consoles.append(f"console={boot.console}")
-    return " ".join([*consoles, *((definition.customizations.kernel.append or "").split())])
-
-
 def _fstab(layout: Layout) -> Stage:
     entries: list[dict[str, Any]] = []
     # Parents before what is mounted below them.
@@ -258,10 +249,19 @@ def _grub(definition: Definition, layout: Layout) -> Stage:
         "platforms": list(boot.platforms),
     }
     if boot.bios:
-        options["serial"] = f"--unit=0 --speed={_SERIAL_SPEED}"
+        options["serial"] = f"--unit=0 --speed={SERIAL_SPEED}"
     if layout.boot is not layout.root:
         options["boot-fs-uuid"] = layout.boot.fs_id
     return Stage("org.osbuild.debian.grub", options)
+
+
+def _wsl(definition: Definition) -> Iterable[Stage]:
+    yield Stage("org.osbuild.wsl.conf", {"boot": {"systemd": True}})
+    # The first start logs in as the first ordinary user, whom the blueprint may bring.
+    yield Stage(
+        "org.osbuild.wsl-distribution.conf",
+        {"oobe": {"default_uid": 1000, "default_name": definition.blueprint.name}, "shortcut": {"enabled": True}},
+    )
 
 
 def os_stages(
@@ -275,7 +275,9 @@ def os_stages(
     # After the accounts, whose names may own files; before the services, whose units may be among the files.
     stages += _files(definition, manifest, layout)
     stages += _services(definition)
-    if definition.image_type.bootable:
+    if definition.image_type.system == "wsl":
+        stages += _wsl(definition)
+    if definition.image_type.services:
         stages.append(Stage("org.osbuild.machine-id", {"first-boot": "no"}))
     if layout is not None:
         stages.append(_fstab(layout))

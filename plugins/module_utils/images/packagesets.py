@@ -8,34 +8,42 @@ from collections.abc import Iterable
 
 from ..blueprint import User
 from ..packages import PackageSet, PackageSpec
+from .architectures import Boot
 from .definition import Definition
 from .localisation import needs_keyboard_packages, to_generate
 
 # What the stages call in every build: Python, sysusers and systemctl, decompressors.
 _BUILD = ("python3", "systemd", "xz-utils", "zstd")
 
-# A system that boots, gets an address, can be logged in to and updated; no more.
-_BOOTABLE = (
+# A system with running services that can be updated; no more.
+_SERVICES = (
     "ca-certificates",
     "dbus",
-    "e2fsprogs",
-    "initramfs-tools",
     "iproute2",
-    "kmod",
     "libpam-systemd",
     "login",
     "netbase",
-    "openssh-server",
     "passwd",
     "procps",
-    "systemd-resolved",
     "systemd-sysv",
+)
+
+# One that boots, gets an address and can be logged in to.
+_BOOTABLE = (
+    "e2fsprogs",
+    "initramfs-tools",
+    "kmod",
+    "openssh-server",
+    "systemd-resolved",
     "udev",
     "zstd",
 )
 
 # Packages that bring network configuration of their own; ours would be a second opinion.
 _NETWORKING = frozenset({"connman", "dhcpcd", "ifupdown", "ifupdown-ng", "netplan.io", "network-manager"})
+
+# Debian's name for the platform of machines with a BIOS.
+_GRUB_PC = "pc"
 
 # Debian allows one time-daemon.
 TIME_DAEMONS = frozenset({"chrony", "ntpsec", "openntpd"})
@@ -73,37 +81,67 @@ def _system(definition: Definition) -> list[str]:
     wanted = definition.customizations
     result: list[str] = []
     boot = definition.architecture.boot
-    if definition.image_type.bootable and boot is not None:
-        result += [*_BOOTABLE, *boot.packages]
+    image_type = definition.image_type
+    result += image_type.packages
+    if image_type.services:
+        result += _SERVICES
+    if image_type.datasources:
+        result.append("cloud-init")
+    if image_type.bootable:
+        result += _BOOTABLE
+    if image_type.disk and boot is not None:
+        result += _boot_loader(definition, boot)
         if definition.distribution.repart_package:
             result.append(definition.distribution.repart_package)
     if kernel := kernel_package(definition):
         result.append(kernel)
-    if (definition.image_type.bootable or wanted.timezone.ntpservers) and not named(definition) & TIME_DAEMONS:
+    if (image_type.bootable or wanted.timezone.ntpservers) and not named(definition) & TIME_DAEMONS:
         result.append("systemd-timesyncd")
-    if definition.image_type.bootable or wanted.timezone.timezone:
+    if image_type.services or wanted.timezone.timezone:
         result.append("tzdata")
     if to_generate(wanted.locale.languages):
         result.append("locales")
-    if needs_keyboard_packages(wanted.locale.keyboard) and definition.image_type.bootable:
+    if needs_keyboard_packages(wanted.locale.keyboard) and image_type.bootable:
         result += ["console-setup", "keyboard-configuration"]
     if _wants_sudo(wanted.users):
         result.append("sudo")
     return result
 
 
+def _boot_loader(definition: Definition, boot: Boot) -> Iterable[str]:
+    if definition.boot_loader == "grub":
+        return boot.packages
+    # It also keeps the partition up to date when kernels are installed: kernel-install(8).
+    packages = ["systemd-boot", *definition.distribution.stub_packages]
+    if definition.boot_loader == "uki" and definition.distribution.ukify_package:
+        packages.append(definition.distribution.ukify_package)
+    return packages
+
+
+def _build(definition: Definition) -> list[str]:
+    """Packages of the build root."""
+    image_type, boot = definition.image_type, definition.architecture.boot
+    result = [*_BUILD, *image_type.build_packages]
+    if boot is None or not image_type.bootable:
+        return result
+    if image_type.disk and definition.boot_loader == "grub":
+        # Its EFI files come from the image's own packages.
+        return result + (["grub-common", f"grub-{_GRUB_PC}-bin"] if boot.bios else [])
+    if image_type.disk:
+        ukify = definition.distribution.ukify_package if definition.boot_loader == "uki" else ""
+        return [*result, *((ukify,) if ukify else ("binutils",)), *definition.distribution.stub_packages]
+    # The medium's boot loaders; the system on it needs none.
+    return [*result, *boot.signed, *([f"grub-{_GRUB_PC}-bin"] if boot.bios else [])]
+
+
 def package_sets(definition: Definition) -> dict[str, PackageSet]:
     """What to ask the depsolver for: ``build``, the root the stages run in, and ``os``, the image's system."""
     debian = definition.customizations.debian
-    build = [*_BUILD, *definition.image_type.build_packages]
-    boot = definition.architecture.boot
-    if definition.image_type.bootable and boot is not None and boot.bios:
-        build += ["grub-common", "grub-pc-bin"]
     listed = [package.spec for package in definition.blueprint.packages]
     taken = named(definition) | set(debian.exclude)
     own = [name for name in _system(definition) if name not in taken]
     return {
-        "build": PackageSet(include=tuple(sorted(set(build)))),
+        "build": PackageSet(include=tuple(sorted(set(_build(definition))))),
         "os": PackageSet(
             include=tuple(sorted({*listed, *own})),
             exclude=debian.exclude,

@@ -72,7 +72,7 @@ def hosts(hostname: str) -> str:
 
 
 def hostname(definition: Definition) -> str | None:
-    """The host name; a bootable system always has one."""
+    """The host name; a system that runs services always has one, unless Windows gives it."""
     wanted = definition.customizations.hostname
     return wanted or ("debian" if definition.image_type.bootable else None)
 
@@ -120,11 +120,16 @@ def system_files(definition: Definition) -> list[SystemFile]:
     if has_ssh_server(definition):
         result.append(SystemFile(f"/etc/systemd/system/{HOST_KEYS_UNIT}", _HOST_KEYS))
     if definition.image_type.bootable:
-        result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
         result.append(SystemFile("/etc/systemd/system.conf.d/50-image.conf", _PATIENCE))
-        if definition.architecture.boot and "grub-cloud-amd64" in definition.architecture.boot.packages:
+    if definition.image_type.disk:
+        result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
+        if definition.boot_loader == "grub" and "grub-cloud-amd64" in definition.architecture.boot_loader.packages:
             # Lets the package reinstall boot code and boot loader when grub or shim are upgraded.
             result.append(SystemFile("/etc/grub.d/enable_cloud", ""))
+    if names := definition.image_type.datasources:
+        # Each source that is looked for in vain delays the boot.
+        text = f"datasource_list: [{', '.join(names)}]\n"
+        result.append(SystemFile("/etc/cloud/cloud.cfg.d/90-image.cfg", text))
     if text := presets(definition.customizations):
         result.append(SystemFile("/etc/systemd/system-preset/20-image.preset", text))
     if servers := _time_servers(definition):

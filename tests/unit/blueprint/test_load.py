@@ -380,7 +380,7 @@ def test_what_debian_cannot_have_is_refused_with_reason_and_alternative(content:
 
 
 @pytest.mark.parametrize("key", ["firewall", "disk", "openscap", "repositories", "installer", "cacerts", "containers-storage", "firstboot",
-                                 "sshd", "iso", "ignition"])
+                                 "sshd", "ignition"])
 def test_what_comes_later_is_refused_as_not_yet(key: str) -> None:
     text = wrong(**{key: {"something": ["set"]}})
     assert text.startswith(f"customizations.{key}: not supported yet: ") and "; use " in text

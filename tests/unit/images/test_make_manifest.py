@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.blueprint import load
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import ImageError
-from ansible_collections.debian_forge.osbuild.plugins.module_utils.images import make_manifest, warnings
+from ansible_collections.debian_forge.osbuild.plugins.module_utils.images import IMAGE_TYPES, make_manifest, warnings
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import Source
 
 REPO = Path(__file__).resolve().parents[3]
@@ -79,6 +79,16 @@ def inline_files(document):
         ("tar", ["build", "os", "archive"]),
         ("raw", ["build", "os", "image"]),
         ("qcow2", ["build", "os", "image", "qcow2"]),
+        ("vmdk", ["build", "os", "image", "vmdk"]),
+        ("vhd", ["build", "os", "image", "vpc"]),
+        ("ami", ["build", "os", "image"]),
+        ("gce", ["build", "os", "image", "archive"]),
+        ("ova", ["build", "os", "image", "ovf", "archive"]),
+        ("oci", ["build", "os", "container"]),
+        ("squashfs", ["build", "os", "squashfs"]),
+        ("erofs", ["build", "os", "erofs"]),
+        ("wsl", ["build", "os", "archive"]),
+        ("iso", ["build", "os", "iso-tree", "iso"]),
     ],
 )
 def test_the_exported_pipeline_is_the_last_and_everything_is_built_in_the_build_root(
@@ -96,7 +106,7 @@ def test_the_exported_pipeline_is_the_last_and_everything_is_built_in_the_build_
     assert definition.image_type.filename in written
 
 
-@pytest.mark.parametrize("image_type", ["tar", "raw", "qcow2"])
+@pytest.mark.parametrize("image_type", [one.name for one in IMAGE_TYPES])
 @pytest.mark.parametrize("distribution", ["debian-12", "debian-13", "debian-testing", "debian-sid"])
 @pytest.mark.parametrize("customizations", [{}, EVERYTHING], ids=["plain", "everything"])
 def test_the_engine_finds_nothing_to_object_to(build, image_type, distribution, customizations):
@@ -363,3 +373,40 @@ def test_no_secret_but_the_hash_is_in_the_manifest(define, resolve):
     text = make_manifest(definition, resolve(definition)).dumps().decode()
     assert "a plain secret" not in text
     assert json.loads(text)
+
+
+def test_a_directory_is_the_system_itself(define, resolve):
+    definition = define(image_type="directory")
+    document = make_manifest(definition, resolve(definition)).to_dict()
+    assert [one["name"] for one in document["pipelines"]] == ["build", "os"]
+    assert definition.image_type.export == "os" and definition.image_type.filename == ""
+
+
+def test_clouds_get_their_own_data_source_only(build):
+    document = build(image_type="openstack")
+    assert inline_files(document)["/etc/cloud/cloud.cfg.d/90-image.cfg"] == (
+        "datasource_list: [ConfigDrive, OpenStack, None]\n"
+    )
+    assert "/etc/cloud/cloud.cfg.d/90-image.cfg" not in inline_files(build(image_type="qcow2"))
+
+
+def test_a_medium_has_no_partitions_and_starts_live(build):
+    document = build({"iso": {"volume_id": "WEB", "publisher": "Example"}}, image_type="iso")
+    types = [one["type"].removeprefix("org.osbuild.") for one in stages(document, "os")]
+    assert not {"fstab", "debian.grub"} & set(types)
+    assert options(document, "iso-tree", "debian.iso")["kernel-opts"].startswith("boot=live console=tty0 console=ttyS0")
+    medium = options(document, "iso", "xorrisofs")
+    assert (medium["volid"], medium["pub"]) == ("WEB", "Example")
+    assert "/etc/repart.d/50-root.conf" not in inline_files(document)
+
+
+@pytest.mark.parametrize(
+    ("image_type", "loader", "message"),
+    [
+        ("tar", "uki", "customizations.debian.boot_loader is uki, but an image of type tar has none to choose"),
+        ("uki", "grub", "customizations.debian.boot_loader is grub, but image type uki boots without one; use qcow2"),
+    ],
+)
+def test_a_boot_loader_that_the_image_type_cannot_have_is_refused(define, image_type, loader, message):
+    with pytest.raises(ImageError, match=message):
+        define({"debian": {"boot_loader": loader}}, image_type=image_type)
