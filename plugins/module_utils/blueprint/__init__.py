@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from .diskmodel import Disk, DiskPartition, LogicalVolume, Subvolume
 from .load import load
 from .model import (
     Blueprint,
+    BootLoader,
     Customizations,
     Debian,
     Directory,
+    Encryption,
     File,
     Filesystem,
     Group,
@@ -24,17 +27,23 @@ from .model import (
 
 __all__ = [
     "Blueprint",
+    "BootLoader",
     "Customizations",
     "Debian",
     "Directory",
+    "Disk",
+    "DiskPartition",
     "File",
     "Filesystem",
     "Group",
     "Iso",
+    "Encryption",
     "Kernel",
     "Locale",
+    "LogicalVolume",
     "PackageSpec",
     "Services",
+    "Subvolume",
     "Timezone",
     "User",
     "load",

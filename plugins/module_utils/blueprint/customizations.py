@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from .accounts import LAST_ID, NAME, NAME_RULE, check_ids, read_groups, read_users
 from .debian import read_debian
+from .disk import read_disk, read_size
 from .fields import Table, is_integer, kind, show, unique
 from .model import (
     Customizations,
@@ -17,12 +19,12 @@ from .model import (
     Iso,
     Kernel,
     Locale,
+    PartitioningMode,
     Services,
     Timezone,
 )
 from .paths import check_nodes, mountpoint_problem, node_problem
-from .sizes import parse_size
-from .unsupported import known_below, refuse
+from .unsupported import empty, known_below, refuse
 
 # hostname(7): labels of RFC 1123; the kernel's limit is 64.
 _HOSTNAME = re.compile(
@@ -39,6 +41,7 @@ _KEYBOARD = re.compile(r"[A-Za-z0-9_-]+")
 # systemd.unit(5)
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _MODE = re.compile(r"0?[0-7]{3}")
+_MODES: tuple[PartitioningMode, ...] = get_args(PartitioningMode)
 _ID = re.compile(r"\d+")
 
 
@@ -62,6 +65,8 @@ def read_customizations(table: Table | None, blueprint: str, warnings: list[str]
         locale=_locale(table),
         services=_services(table),
         filesystem=_filesystem(table),
+        disk=read_disk(table.table("disk")),
+        partitioning_mode=_partitioning_mode(table),
         directories=directories,
         files=files,
         iso=_iso(table),
@@ -135,15 +140,21 @@ def _filesystem(table: Table) -> tuple[Filesystem, ...]:
         if problem:
             raise item.error("mountpoint", f"{show(mountpoint)} {problem}")
         key = "size" if item.has("size") and not item.has("minsize") else "minsize"
-        value = item.required(key, item.take(key))
         if item.has("minsize") and item.has("size"):
             raise item.error("size", "is another word for minsize; give only one of them")
-        size = parse_size(value) if isinstance(value, str) else value
-        if not is_integer(size) or size <= 0:
-            raise item.error(key, f"must be a positive number of bytes or a size such as '10 GiB', found {kind(value)}")
-        found.append(Filesystem(mountpoint, size))
+        found.append(Filesystem(mountpoint, read_size(item, key)))
         item.close()
     return unique(tuple(found), lambda entry: entry.mountpoint, table.at("filesystem"), "mount point")
+
+
+
+def _partitioning_mode(table: Table) -> PartitioningMode:
+    mode = table.choice("partitioning_mode", _MODES) or "raw"
+    if table.has("disk") and not empty(table.content["disk"]):
+        for other in ("filesystem", "partitioning_mode"):
+            if not empty(table.content.get(other)):
+                raise table.error(other, f"{table.at('disk')} and {other} exclude one another")
+    return mode
 
 
 def _iso(table: Table) -> Iso:

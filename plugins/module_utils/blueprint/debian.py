@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from ..packages.model import VARIANTS, Pin, Source
-from .fields import Table, kind, unique
-from .model import Debian
+from .fields import Table, kind, show, unique
+from .model import BootLoader, Debian, Encryption
+from .paths import canonical
 from .unsupported import known_below, refuse
 
-BOOT_LOADERS = ("grub", "systemd-boot", "uki")
+BOOT_LOADERS: tuple[BootLoader, ...] = get_args(BootLoader)
 
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*")
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -19,6 +21,7 @@ _PACKAGE = re.compile(r"[a-z0-9*?\[][a-z0-9+.*?\[\]!-]*")
 _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]+")
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _URI = re.compile(r"(?:https?|file|ftp):/[^\s\[\]]+")
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[^\s\[\]]+")
 
 
@@ -31,9 +34,6 @@ def read_debian(table: Table | None) -> Debian:
     variant = table.text("variant")
     if variant is not None and variant not in VARIANTS:
         raise table.error("variant", f"'{variant}' is not one of {', '.join(VARIANTS)}")
-    boot_loader = table.text("boot_loader")
-    if boot_loader is not None and boot_loader not in BOOT_LOADERS:
-        raise table.error("boot_loader", f"'{boot_loader}' is not one of {', '.join(BOOT_LOADERS)}")
     apt = table.table("apt")
     recommends = table.boolean("install_recommends")
     pins = tuple(_pin(item) for item in table.tables("pins"))
@@ -55,10 +55,23 @@ def read_debian(table: Table | None) -> Debian:
             "source",
         ),
         foreign_architectures=table.texts("foreign_architectures", _ARCHITECTURE, "a Debian architecture"),
-        boot_loader=boot_loader,
+        boot_loader=table.choice("boot_loader", BOOT_LOADERS),
+        encryption=_encryption(table.table("encryption")),
+        verity=table.boolean("verity"),
     )
     table.close()
     return found
+
+
+def _encryption(table: Table | None) -> Encryption | None:
+    if table is None:
+        return None
+    path = table.required("key_file", table.text("key_file"))
+    if problem := canonical(path):
+        raise table.error("key_file", f"{show(path)} {problem}")
+    checksum = table.required("key_checksum", table.text("key_checksum", _SHA256, "sha256: and 64 hex digits (sha256sum(1))"))
+    table.close()
+    return Encryption(path, checksum)
 
 
 def _pin(table: Table) -> Pin:

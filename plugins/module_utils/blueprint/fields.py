@@ -88,6 +88,16 @@ class Table:
             raise self.error(key, f"is {len(value)} characters long, at most {longest} are allowed")
         return value
 
+    def choice(self, key: str, allowed: tuple[T, ...]) -> T | None:
+        """One of a few words; empty counts as absent."""
+        value = self.text(key)
+        for one in allowed:
+            if value == one:
+                return one
+        if value:
+            raise self.error(key, f"{show(value)} is not one of {', '.join(map(str, allowed))}")
+        return None
+
     def integer(self, key: str, low: int, high: int) -> int | None:
         value = self.take(key)
         if value is None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..packages.model import Pin, Source
+from .diskmodel import Disk
+
+#: How the machine gets from its firmware to the kernel.
+BootLoader = Literal["grub", "systemd-boot", "uki"]
+PartitioningMode = Literal["raw", "lvm", "auto-lvm", "btrfs"]
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,24 @@ class File:
 
 
 @dataclass(frozen=True)
+class Encryption:
+    """LUKS around what holds the root file system.
+
+    ``key_file``: absolute path of a file on the build host whose content unlocks the disk; ``key_checksum``: its
+    ``sha256:…``, so that the manifest names the key without holding it.
+    """
+
+    key_file: str
+    key_checksum: str
+
+
+@dataclass(frozen=True)
 class Debian:
     """``[customizations.debian]``, what a composer blueprint has no word for.
 
     ``components`` empty: those of the distribution. ``sources``: repositories beside the distribution's own, used
     while building and written into the image. ``boot_loader``: None for the image type's default.
+    ``verity``: the root is read-only and verified by dm-verity, changes are kept in memory.
     """
 
     variant: str = "minbase"
@@ -130,7 +148,9 @@ class Debian:
     pins: tuple[Pin, ...] = ()
     sources: tuple[Source, ...] = ()
     foreign_architectures: tuple[str, ...] = ()
-    boot_loader: Literal["grub", "systemd-boot", "uki"] | None = None
+    boot_loader: BootLoader | None = None
+    encryption: Encryption | None = None
+    verity: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +172,8 @@ class Customizations:
     locale: Locale = Locale()
     services: Services = Services()
     filesystem: tuple[Filesystem, ...] = ()
+    disk: Disk | None = None
+    partitioning_mode: PartitioningMode = "raw"
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     iso: Iso = Iso()

@@ -39,8 +39,6 @@ NOT_YET: dict[str, tuple[str, str]] = {
         "firewall rules",
         "package nftables, customizations.files for /etc/nftables.conf and customizations.services",
     ),
-    "customizations.disk": ("a partition table of one's own", "customizations.filesystem"),
-    "customizations.partitioning_mode": ("LVM and btrfs layouts", "'raw'"),
     "customizations.ignition": ("ignition", "package cloud-init"),
     "customizations.openscap": ("OpenSCAP remediation", "package openscap-scanner on the running system"),
     "customizations.repositories": ("repository files", "customizations.debian.sources"),
@@ -75,8 +73,6 @@ def refuse(content: dict[str, Any], path: str) -> None:
         where = f"{path}.{key}" if path else key
         # Clients that serialise a whole form send empty sections: nothing is asked for in them.
         if empty(value):
-            continue
-        if where == "customizations.partitioning_mode" and value == "raw":
             continue
         # The deepest known reason says most: installer.kickstart before installer.
         if isinstance(value, dict):

@@ -13,8 +13,9 @@ from .catalogue import IMAGE_TYPES, get_image_type
 from .definition import Definition
 from .distributions import DISTRIBUTIONS, Distribution, get_distribution
 from .imagetypes import ImageType
-from .layout import Layout, Partition, plan_layout
+from .layout import Layout, Mount, Partition, Volume
 from .packagesets import package_sets
+from .partitioning import plan_layout
 
 __all__ = [
     "ARCHITECTURES",
@@ -25,7 +26,9 @@ __all__ = [
     "Distribution",
     "ImageType",
     "Layout",
+    "Mount",
     "Partition",
+    "Volume",
     "get_architecture",
     "get_distribution",
     "get_image_type",

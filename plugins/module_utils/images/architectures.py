@@ -19,6 +19,7 @@ class Boot:
     :param bios: grub's platform for machines with BIOS; empty where there are none.
     :param console: serial line of the usual machines, as the kernel names it.
     :param root_type: GPT type of the root partition (Discoverable Partitions Specification).
+    :param verity_type: GPT type of the hashes of a root partition.
     :param cloud_kernel: kernel package for virtual machines.
     """
 
@@ -28,6 +29,7 @@ class Boot:
     bios: str
     console: str
     root_type: str
+    verity_type: str
     cloud_kernel: str
 
 
@@ -78,6 +80,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             bios="i386-pc",
             console="ttyS0,115200",
             root_type="4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
+            verity_type="2C7357ED-EBD2-46D9-AEC1-23D437EC2BF5",
             cloud_kernel="linux-image-cloud-amd64",
         ),
         aliases=("x86-64", "x64"),
@@ -93,6 +96,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
             bios="",
             console="ttyAMA0,115200",
             root_type="B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
+            verity_type="DF3300CE-D69F-4C92-978C-9BFB0F38D820",
             cloud_kernel="linux-image-cloud-arm64",
         ),
     ),

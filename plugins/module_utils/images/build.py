@@ -11,9 +11,9 @@ from ..errors import ImageError
 from ..manifest import CurlItem, Manifest, Pipeline
 from ..packages import Package, Resolution
 from .definition import Definition
-from .layout import plan_layout
 from .ospipeline import debootstrap, os_stages, source_warnings
 from .outputs import output_pipelines
+from .partitioning import plan_layout
 
 
 def source_epoch(resolution: Resolution) -> int:
@@ -93,6 +93,6 @@ def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
     stages = os_stages(definition, manifest, os_packages, layout)
     manifest.add_pipeline(Pipeline("os", stages, build="build", source_epoch=epoch))
 
-    for name, stages in output_pipelines(definition, layout):
+    for name, stages in output_pipelines(definition, layout, manifest):
         manifest.add_pipeline(Pipeline(name, stages, build="build", source_epoch=epoch))
     return manifest

@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..blueprint import Blueprint, Customizations
+from ..blueprint import Blueprint, BootLoader, Customizations
 from ..errors import ImageError
 from ..packages import Source
 from .architectures import Architecture
 from .distributions import Distribution
-from .imagetypes import BootLoader, ImageType
+from .imagetypes import ImageType
 
 # The root of all ids: they must never depend on anything but the definition.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "images.debian-forge.example.com")

@@ -4,102 +4,137 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from ..manifest import Stage, tree_input
+from ..manifest import Manifest, Stage, tree_input
 from .definition import Definition
+from .kernelargs import kernel_arguments
 from .layout import SECTOR, Layout, Partition
+from .loopfree import filesystem_stage
+from .mounteddisk import mounted_stages
 
 # Name of the disk inside the pipeline ``image``, unless that is what is exported.
 RAW = "disk.raw"
+# Where the root hash is kept between the stages, beside the disk.
+ROOT_HASH = "roothash"
 
 
 def _table(layout: Layout, filename: str) -> Stage:
-    return Stage(
-        "org.osbuild.debian.disk",
-        {
-            "filename": filename,
-            "size": layout.size,
-            "uuid": layout.uuid,
-            "partitions": [
-                {"start": one.first_sector, "size": one.sectors, "type": one.type, "uuid": one.uuid, "name": one.name}
-                for one in layout.partitions
-            ],
-        },
-    )
+    partitions = []
+    for one in layout.partitions:
+        item: dict[str, Any] = {"start": one.first_sector, "size": one.sectors, "type": one.type}
+        if layout.label == "gpt":
+            item |= {"uuid": one.uuid, "name": one.name}
+        elif one.mountpoint == layout.boot.mountpoint:
+            item["bootable"] = True
+        partitions.append(item)
+    options: dict[str, Any] = {"filename": filename, "size": layout.size, "uuid": layout.uuid, "partitions": partitions}
+    if layout.label != "gpt":
+        options["label"] = layout.label
+    return Stage("org.osbuild.debian.disk", options)
 
 
-def _filesystem(layout: Layout, partition: Partition, tree: str, filename: str) -> Stage:
-    below = [
-        one.mountpoint
-        for one in layout.partitions
-        if one.filesystem == "ext4"
-        and one.mountpoint != partition.mountpoint
-        and one.mountpoint.startswith(partition.mountpoint.rstrip("/") + "/")
-    ]
-    options: dict[str, Any] = {
+def grub_directory(layout: Layout) -> str:
+    """grub's directory on the file system that holds it."""
+    boot = layout.boot
+    prefix = f"/{boot.subvolume}" if boot.subvolume else ""
+    return f"{prefix}/boot/grub" if boot.mountpoint == "/" else f"{prefix}/grub"
+
+
+def _esp(definition: Definition, layout: Layout, partition: Partition, tree: str, filename: str) -> Iterator[Stage]:
+    where: dict[str, Any] = {
         "filename": filename,
         "start": partition.first_sector,
         "size": partition.sectors,
-        "uuid": partition.fs_id,
-        "label": partition.name[:16],
+        "volume-id": partition.fs_id,
+        "architecture": definition.architecture.name,
     }
-    if partition.mountpoint != "/":
-        options["source"] = partition.mountpoint
-    if below:
-        prefix = partition.mountpoint.rstrip("/")
-        # Nested ones are empty with their parent already.
-        outer = [path for path in below if not any(path.startswith(f"{other}/") for other in below)]
-        options["exclude"] = [path[len(prefix) :] for path in sorted(outer)]
-    return Stage("org.osbuild.debian.ext4", options, inputs={"tree": tree_input(tree)})
+    inputs = {"tree": tree_input(tree)}
+    if definition.boot_loader == "grub":
+        grub = {"fs-uuid": layout.boot.fs_id, "prefix": grub_directory(layout)}
+        yield Stage("org.osbuild.debian.esp", {**where, "grub": grub}, inputs=inputs)
+        return
+    arguments = f"{root_argument(layout)} {kernel_arguments(definition)}"
+    if definition.boot_loader == "systemd-boot":
+        yield Stage("org.osbuild.debian.systemd-boot", {**where, "kernel-opts": arguments, "timeout": 1}, inputs=inputs)
+        return
+    options = {**where, "kernel-opts": arguments, "fallback": True}
+    if layout.hashes is not None:
+        options["roothash"] = f"tree:///{ROOT_HASH}"
+    yield Stage("org.osbuild.debian.uki", options, inputs=inputs)
 
 
-def _esp(definition: Definition, layout: Layout, partition: Partition, tree: str, filename: str) -> Stage:
-    return Stage(
-        "org.osbuild.debian.esp",
-        {
-            "filename": filename,
-            "start": partition.first_sector,
-            "size": partition.sectors,
-            "volume-id": partition.fs_id,
-            "architecture": definition.architecture.name,
-            "grub": {"fs-uuid": layout.boot.fs_id, "prefix": _grub_directory(layout)},
-        },
-        inputs={"tree": tree_input(tree)},
-    )
+def root_argument(layout: Layout) -> str:
+    """How the kernel's command line names the root file system."""
+    if layout.hashes is not None:
+        # Opened and checked by the initial ram disk under this name.
+        return f"root=/dev/mapper/root verity.data=PARTUUID={layout.root.partition.uuid} verity.hash=PARTUUID={layout.hashes.uuid} ro"
+    if layout.root.subvolume:
+        return f"root=UUID={layout.root.fs_id} rootflags=subvol={layout.root.subvolume} ro"
+    return f"root=UUID={layout.root.fs_id} ro"
 
 
-def _grub_directory(layout: Layout) -> str:
-    return "/boot/grub" if layout.boot is layout.root else "/grub"
-
-
-def _bios(definition: Definition, layout: Layout, partition: Partition, filename: str) -> Stage:
+def _bios(definition: Definition, layout: Layout, filename: str) -> Iterator[Stage]:
     boot = definition.architecture.boot_loader
-    return Stage(
+    if not boot.bios or definition.boot_loader != "grub":
+        return
+    # On a dos disk the core image lies in the gap behind the table.
+    location = layout.bios.first_sector if layout.bios is not None else 1
+    yield Stage(
         "org.osbuild.grub2.inst",
         {
             "filename": filename,
             "platform": boot.bios,
-            "location": partition.first_sector,
-            "core": {"type": "mkimage", "partlabel": "gpt", "filesystem": "ext4", "binary": "grub-mkimage"},
+            "location": location,
+            "core": {
+                "type": "mkimage",
+                "partlabel": layout.label,
+                "filesystem": layout.boot.filesystem,
+                "binary": "grub-mkimage",
+            },
             "prefix": {
                 "type": "partition",
-                "partlabel": "gpt",
+                "partlabel": layout.label,
                 # The stage counts from 0.
-                "number": layout.number(layout.boot) - 1,
-                "path": _grub_directory(layout),
+                "number": layout.number(layout.boot.partition) - 1,
+                "path": grub_directory(layout),
             },
             "sector-size": SECTOR,
         },
     )
 
 
-def disk_stages(definition: Definition, layout: Layout, tree: str, filename: str = RAW) -> tuple[Stage, ...]:
-    """A bootable disk with the tree of the pipeline *tree* on it, made without loop devices or mounts of the image."""
+def _verity(layout: Layout, filename: str) -> Iterator[Stage]:
+    if layout.hashes is None:
+        return
+    data = layout.root.partition
+    yield Stage(
+        "org.osbuild.debian.verity",
+        {
+            "filename": filename,
+            "data": {"start": data.first_sector, "size": data.sectors},
+            "hash": {"start": layout.hashes.first_sector, "size": layout.hashes.sectors},
+            "root-hash-file": ROOT_HASH,
+        },
+    )
+
+
+def disk_stages(
+    definition: Definition, layout: Layout, manifest: Manifest, tree: str, filename: str = RAW
+) -> tuple[Stage, ...]:
+    """A bootable disk with the tree of the pipeline *tree* on it.
+
+    Wherever possible it is made without loop devices or mounts of the image; the files in it are the same.
+    """
     stages = [_table(layout, filename)]
-    stages += [_filesystem(layout, one, tree, filename) for one in layout.partitions if one.filesystem == "ext4"]
+    if layout.loop_free:
+        written = (filesystem_stage(layout, one, tree, filename) for one in layout.mounts)
+        stages += [one for one in written if one is not None]
+    else:
+        stages += mounted_stages(definition, layout, manifest, tree, filename)
+    stages += _verity(layout, filename)
     if layout.esp is not None:
-        stages.append(_esp(definition, layout, layout.esp, tree, filename))
-    if layout.bios is not None:
-        stages.append(_bios(definition, layout, layout.bios, filename))
+        stages += _esp(definition, layout, layout.esp, tree, filename)
+    stages += _bios(definition, layout, filename)
     return tuple(stages)

@@ -8,13 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..blueprint import BootLoader
+
 #: What kind of system the image holds: just the packages asked for; one for Windows' subsystem, which brings the
 #: kernel; one that boots from a disk; one that boots from a read-only medium and keeps changes in memory.
 System = Literal["tree", "wsl", "disk", "live"]
-
-#: How the machine gets from its firmware to the kernel.
-BootLoader = Literal["grub", "systemd-boot", "uki"]
-BOOT_LOADERS: tuple[BootLoader, ...] = ("grub", "systemd-boot", "uki")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..manifest import Manifest, Stage, files_input
 from ..packages import Package, Source
 from .definition import Definition
 from .kernelargs import SERIAL_SPEED, kernel_arguments
-from .layout import Layout
+from .layout import Layout, Mount
 from .localisation import keyboard, locale_names
 from .system import enabled_units, hostname, system_files, unit_name
 
@@ -225,20 +225,42 @@ def _services(definition: Definition) -> Iterable[Stage]:
         yield Stage("org.osbuild.systemd", options)
 
 
+def _fstab_entry(one: Mount) -> dict[str, Any]:
+    passno = 0
+    uuid = one.fs_id
+    if one.filesystem == "swap":
+        return {"uuid": uuid, "path": "none", "vfs_type": "swap", "options": "sw", "freq": 0, "passno": 0}
+    if one.filesystem == "vfat":
+        # The running system needs it only to update the boot loader, which is no reason not to come up.
+        uuid, options = f"{uuid[:4]}-{uuid[4:]}", "umask=0077,nofail"
+    elif one.mountpoint == "/" and not one.volume and not one.partition.luks:
+        options = "x-systemd.growfs"
+    else:
+        options = "defaults"
+    if one.filesystem == "ext4":
+        # Others check themselves when they are mounted.
+        passno = 1 if one.mountpoint == "/" else 2
+        if one.mountpoint == "/":
+            options = f"errors=remount-ro,{options}".removesuffix(",defaults")
+    if one.subvolume:
+        options = f"subvol={one.subvolume},{options}".removesuffix(",defaults")
+    return {"uuid": uuid, "path": one.mountpoint, "vfs_type": one.filesystem, "options": options, "freq": 0, "passno": passno}
+
+
 def _fstab(layout: Layout) -> Stage:
-    entries: list[dict[str, Any]] = []
-    # Parents before what is mounted below them.
-    for one in sorted((one for one in layout.partitions if one.mountpoint), key=lambda one: one.mountpoint):
-        if one.filesystem == "vfat":
-            # The running system needs it only to update the boot loader, which is no reason not to come up.
-            uuid, options, passno = f"{one.fs_id[:4]}-{one.fs_id[4:]}", "umask=0077,nofail", 0
-        elif one.mountpoint == "/":
-            uuid, options, passno = one.fs_id, "errors=remount-ro,x-systemd.growfs", 1
-        else:
-            uuid, options, passno = one.fs_id, "defaults", 2
-        entry = {"uuid": uuid, "path": one.mountpoint, "vfs_type": one.filesystem, "options": options}
-        entries.append({**entry, "freq": 0, "passno": passno})
-    return Stage("org.osbuild.fstab", {"filesystems": entries})
+    # A verified root is mounted by the initial ram disk, as it is.
+    mounts = [one for one in layout.mounts if not (layout.hashes and one.mountpoint == "/")]
+    return Stage("org.osbuild.fstab", {"filesystems": [_fstab_entry(one) for one in mounts]})
+
+
+def _crypttab(layout: Layout) -> Iterable[Stage]:
+    volumes = [
+        {"volume": "root", "uuid": one.luks, "keyfile": "none", "options": "luks,discard,initramfs"}
+        for one in layout.partitions
+        if one.luks
+    ]
+    if volumes:
+        yield Stage("org.osbuild.crypttab", {"volumes": volumes})
 
 
 def _grub(definition: Definition, layout: Layout) -> Stage:
@@ -250,7 +272,7 @@ def _grub(definition: Definition, layout: Layout) -> Stage:
     }
     if boot.bios:
         options["serial"] = f"--unit=0 --speed={SERIAL_SPEED}"
-    if layout.boot is not layout.root:
+    if layout.boot.mountpoint != "/":
         options["boot-fs-uuid"] = layout.boot.fs_id
     return Stage("org.osbuild.debian.grub", options)
 
@@ -281,5 +303,7 @@ def os_stages(
         stages.append(Stage("org.osbuild.machine-id", {"first-boot": "no"}))
     if layout is not None:
         stages.append(_fstab(layout))
-        stages.append(_grub(definition, layout))
+        stages += _crypttab(layout)
+        if definition.boot_loader == "grub":
+            stages.append(_grub(definition, layout))
     return tuple(stages)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..manifest import Input, Stage, pipeline_file_input, tree_input
+from ..manifest import Input, Manifest, Stage, pipeline_file_input, tree_input
 from .definition import Definition
 from .disk import RAW, disk_stages
 from .iso import iso_pipelines
@@ -29,6 +29,7 @@ class Context:
 
     definition: Definition
     layout: Layout | None
+    manifest: Manifest
 
     @property
     def filename(self) -> str:
@@ -47,7 +48,8 @@ class Context:
         """The pipeline ``image``, which holds the disk as a raw file."""
         if self.layout is None:
             raise ValueError(f"image type {self.definition.image_type.name} has a disk output but no layout")
-        return "image", disk_stages(self.definition, self.layout, _OS, self.filename if self.export == "image" else RAW)
+        filename = self.filename if self.export == "image" else RAW
+        return "image", disk_stages(self.definition, self.layout, self.manifest, _OS, filename)
 
 
 def _tar_stage(filename: str, tree: Input, **options: Any) -> Stage:
@@ -154,6 +156,6 @@ _OUTPUTS: dict[str, Callable[[Context], Pipelines]] = {
 }
 
 
-def output_pipelines(definition: Definition, layout: Layout | None) -> Pipelines:
+def output_pipelines(definition: Definition, layout: Layout | None, manifest: Manifest) -> Pipelines:
     """The pipelines that make the image type's file of the pipeline ``os``; the last one is exported."""
-    return _OUTPUTS[definition.image_type.output](Context(definition, layout))
+    return _OUTPUTS[definition.image_type.output](Context(definition, layout, manifest))

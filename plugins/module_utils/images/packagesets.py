@@ -11,6 +11,7 @@ from ..packages import PackageSet, PackageSpec
 from .architectures import Boot
 from .definition import Definition
 from .localisation import needs_keyboard_packages, to_generate
+from .storagepackages import storage_build_packages, storage_packages
 
 # What the stages call in every build: Python, sysusers and systemctl, decompressors.
 _BUILD = ("python3", "systemd", "xz-utils", "zstd")
@@ -91,6 +92,7 @@ def _system(definition: Definition) -> list[str]:
         result += _BOOTABLE
     if image_type.disk and boot is not None:
         result += _boot_loader(definition, boot)
+        result += storage_packages(definition)
         if definition.distribution.repart_package:
             result.append(definition.distribution.repart_package)
     if kernel := kernel_package(definition):
@@ -121,7 +123,7 @@ def _boot_loader(definition: Definition, boot: Boot) -> Iterable[str]:
 def _build(definition: Definition) -> list[str]:
     """Packages of the build root."""
     image_type, boot = definition.image_type, definition.architecture.boot
-    result = [*_BUILD, *image_type.build_packages]
+    result = [*_BUILD, *image_type.build_packages, *storage_build_packages(definition)]
     if boot is None or not image_type.bootable:
         return result
     if image_type.disk and definition.boot_loader == "grub":

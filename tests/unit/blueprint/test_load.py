@@ -197,7 +197,7 @@ def test_toml_json_mapping_bytes_and_file_say_the_same(tmp_path: Path) -> None:
 def test_name_alone_is_a_blueprint() -> None:
     least = load('name = "least"')
     assert (least.version, least.packages, least.customizations) == ("0.0.0", (), Customizations())
-    assert least.to_dict()["customizations"]["debian"] == {"variant": "minbase", "install_recommends": False}
+    assert least.to_dict()["customizations"]["debian"] == {"variant": "minbase", "install_recommends": False, "verity": False}
 
 
 def test_empty_sections_of_form_clients_ask_for_nothing() -> None:
@@ -379,16 +379,12 @@ def test_what_debian_cannot_have_is_refused_with_reason_and_alternative(content:
     assert text.startswith(sentence) and "; use " in text
 
 
-@pytest.mark.parametrize("key", ["firewall", "disk", "openscap", "repositories", "installer", "cacerts", "containers-storage", "firstboot",
+@pytest.mark.parametrize("key", ["firewall", "openscap", "repositories", "installer", "cacerts", "containers-storage", "firstboot",
                                  "sshd", "ignition"])
 def test_what_comes_later_is_refused_as_not_yet(key: str) -> None:
     text = wrong(**{key: {"something": ["set"]}})
     assert text.startswith(f"customizations.{key}: not supported yet: ") and "; use " in text
 
-
-def test_partitioning_mode_raw_is_what_we_do() -> None:
-    assert blueprint(partitioning_mode="raw").warnings == ()
-    assert "customizations.partitioning_mode: not supported yet" in wrong(partitioning_mode="lvm")
 
 
 def test_unknown_keys_are_warnings_with_their_path() -> None:

@@ -313,3 +313,78 @@ class TestGrubInstall:
         stage = load("grub2.inst")
         with mock.patch.object(stage.subprocess, "run", mkimage), pytest.raises(ValueError, match="location: missing"):
             stage.main(str(tree), options)
+
+
+@tool("sfdisk")
+class TestDosLabel:
+    def options(self, **more):
+        partition = {"start": 2048, "size": 2048, "type": "83", "bootable": True}
+        return {"filename": "disk.img", "size": 4 * MIB, "uuid": f"{DISK}1", "label": "dos", "partitions": [{**partition, **more}]}
+
+    def test_a_dos_disk_has_types_of_two_digits_and_an_active_partition(self, load, tree):
+        assert load("debian.disk").main(str(tree), self.options()) == 0
+        table = json.loads(subprocess.run(["sfdisk", "--json", tree / "disk.img"], check=True, capture_output=True).stdout)
+        table = table["partitiontable"]
+        assert table["label"] == "dos" and table["id"] == f"0x{DISK[:8]}"
+        assert [(one["type"], one["bootable"]) for one in table["partitions"]] == [("83", True)]
+
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [({"name": "root"}, "partitions.0..name is given"), ({"start": 0}, "leaves free .1 to 8191")],
+    )
+    def test_what_a_dos_disk_cannot_have_is_refused_before_anything_is_written(self, load, tree, more, message):
+        with pytest.raises(ValueError, match=message):
+            load("debian.disk").main(str(tree), self.options(**more))
+        assert not (tree / "disk.img").exists()
+
+    def test_a_fifth_partition_is_refused(self, load, tree):
+        options = self.options()
+        options["partitions"] *= 5
+        with pytest.raises(ValueError, match="partitions: 5 are too many for a dos disk, which has 4"):
+            load("debian.disk").main(str(tree), options)
+
+
+@pytest.mark.skipif(shutil.which("cryptsetup") is None, reason="cryptsetup is not installed")
+class TestLuksKey:
+    PBKDF = {"method": "pbkdf2", "iterations": 1000}
+
+    @pytest.fixture
+    def container(self, tree: Path) -> Path:
+        image = tree / "container"
+        with image.open("wb") as file:
+            file.truncate(32 * MIB)
+        subprocess.run(
+            ["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--pbkdf", "pbkdf2",
+             "--pbkdf-force-iterations", "1000", "--key-file", "-", image],
+            input=b"while building", check=True,
+        )  # fmt: skip
+        return image
+
+    def opens(self, image: Path, passphrase: bytes) -> bool:
+        command = ["cryptsetup", "open", "--test-passphrase", "--key-file", "-", image]
+        return subprocess.run(command, input=passphrase, check=False, capture_output=True).returncode == 0
+
+    def run(self, load, container: Path, key: bytes, passphrase: str = "while building") -> int:
+        folder = container.parent / "key"
+        folder.mkdir()
+        (folder / "sha256:0").write_bytes(key)
+        inputs = {"key": {"path": str(folder), "data": {"files": {"sha256:0": {}}}}}
+        options = {"passphrase": passphrase, "pbkdf": self.PBKDF}
+        # An absolute path: os.path.join then leaves out /dev.
+        return load("debian.luks-key").main(inputs, {"device": {"path": str(container)}}, options)
+
+    def test_only_the_key_opens_the_container_afterwards(self, load, container, capfd):
+        assert self.run(load, container, b"correct horse\n") == 0
+        assert self.opens(container, b"correct horse") and not self.opens(container, b"while building")
+        shown = "".join(capfd.readouterr())
+        assert "correct horse" not in shown and "while building" not in shown
+
+    def test_an_empty_key_is_refused_and_changes_nothing(self, load, container):
+        with pytest.raises(ValueError, match="inputs.key is empty"):
+            self.run(load, container, b"\n")
+        assert self.opens(container, b"while building")
+
+    def test_a_wrong_passphrase_changes_nothing(self, load, container):
+        with pytest.raises(subprocess.CalledProcessError):
+            self.run(load, container, b"new", passphrase="other")
+        assert self.opens(container, b"while building") and not self.opens(container, b"new")
