@@ -29,7 +29,9 @@ options:
     type: str
   image_type:
     description:
-      - What comes out, V(tar) (the file system as an archive), V(raw) (a disk) or V(qcow2) (a disk for virtual machines).
+      - What comes out, such as V(raw) or V(qcow2) (disks), V(tar) (the files as an archive), V(oci) (a container) or V(iso)
+        (a live medium).
+      - The collection's C(docs/images.md) lists all of them with their other names.
       - Needed with O(blueprint).
     type: str
   sources:

@@ -88,5 +88,6 @@ def test_sanity_ignores_name_every_program_and_nothing_else() -> None:
     run(sys.executable, "tools/sanity-ignores", "--check")
 
 
-def test_docs_of_the_stages_are_up_to_date() -> None:
+def test_docs_made_from_code_are_up_to_date() -> None:
     run(sys.executable, "tools/stage-docs", "--check")
+    run(sys.executable, "tools/image-docs", "--check")

@@ -16,16 +16,18 @@ _QEMU = (*_DISK, "qemu-utils")
 
 
 def _tar(name: str, suffix: str, compression: str, *aliases: str) -> ImageType:
-    settings = {"compression": compression}
-    return ImageType(name, f"root.tar.{suffix}", "archive", f"application/{compression}", "tar", settings, aliases=aliases)
+    return ImageType(
+        name, f"The system's files as a tar archive, compressed with {compression}.", f"root.tar.{suffix}", "archive",
+        f"application/{compression}", "tar", {"compression": compression}, aliases=aliases,
+    )  # fmt: skip
 
 
-def _disk(name: str, filename: str, mime_type: str, format: Mapping[str, Any] | None, **more: Any) -> ImageType:
+def _disk(name: str, summary: str, filename: str, mime_type: str, format: Mapping[str, Any] | None, **more: Any) -> ImageType:
     """A disk: as it is, or converted by qemu-img(1) to *format*."""
     if format is None:
-        return ImageType(name, filename, "image", mime_type, "disk", {}, "disk", build_packages=_DISK, **more)
+        return ImageType(name, summary, filename, "image", mime_type, "disk", {}, "disk", build_packages=_DISK, **more)
     export = str(format["type"])
-    return ImageType(name, filename, export, mime_type, "convert", dict(format), "disk", build_packages=_QEMU, **more)
+    return ImageType(name, summary, filename, export, mime_type, "convert", dict(format), "disk", build_packages=_QEMU, **more)
 
 
 _QCOW2 = {"type": "qcow2", "compat": "1.1", "compression": True}
@@ -33,52 +35,81 @@ _VMDK = {"type": "vmdk", "subformat": "streamOptimized"}
 # Fixed size: what Azure takes; the disk's size is a whole number of MiB, as Azure demands.
 _VHD = {"type": "vpc", "subformat": "fixed", "force_size": True}
 
-_QCOW2_MIME = "application/x-qemu-disk"
 _RAW_MIME = "application/octet-stream"
+_QCOW2_MIME = "application/x-qemu-disk"
 _VMDK_MIME = "application/x-vmdk"
 _VHD_MIME = "application/x-vhd"
 
-IMAGE_TYPES: tuple[ImageType, ...] = (
-    # The tree of a system.
+_TREES = (
     _tar("tar", "zst", "zstd", "tar-zstd", "tar.zst"),
     _tar("tar-gzip", "gz", "gzip", "tar.gz", "tgz"),
     _tar("tar-xz", "xz", "xz", "tar.xz"),
-    ImageType("directory", "", "os", "inode/directory", "directory"),
+    ImageType("directory", "The system's files as they are.", "", "os", "inode/directory", "directory"),
     ImageType(
-        "squashfs", "root.squashfs", "squashfs", "application/vnd.squashfs", "squashfs", build_packages=("squashfs-tools",)
+        "squashfs", "A read-only file system, compressed with zstd.", "root.squashfs", "squashfs",
+        "application/vnd.squashfs", "squashfs", build_packages=("squashfs-tools",),
     ),
-    ImageType("erofs", "root.erofs", "erofs", "application/octet-stream", "erofs", build_packages=("erofs-utils",)),
-    ImageType("oci", "container.tar", "container", "application/x-tar", "oci", aliases=("container",)),
-    ImageType("wsl", "image.wsl", "archive", "application/gzip", "wsl", {"compression": "gzip"}, "wsl"),
-    # Disks.
-    _disk("raw", "disk.raw", _RAW_MIME, None, aliases=("minimal-raw",)),
-    _disk("qcow2", "disk.qcow2", _QCOW2_MIME, _QCOW2, cloud_kernel=True, aliases=("guest-image", "server-qcow2")),
-    _disk("vmdk", "disk.vmdk", _VMDK_MIME, _VMDK, aliases=("vsphere",)),
-    _disk("vhd", "disk.vhd", _VHD_MIME, _VHD),
-    _disk("vhdx", "disk.vhdx", "application/x-vhdx", {"type": "vhdx"}),
-    _disk("vdi", "disk.vdi", "application/x-virtualbox-vdi", {"type": "vdi"}),
-    _disk("uki", "disk.qcow2", _QCOW2_MIME, _QCOW2, boot_loader="uki"),
-    # Disks for clouds: kernel for virtual machines, cloud-init looking for just this cloud.
-    _disk("ami", "image.raw", _RAW_MIME, None, cloud_kernel=True, datasources=("Ec2", "None"), aliases=("aws",)),
-    _disk("azure", "disk.vhd", _VHD_MIME, _VHD, cloud_kernel=True, datasources=("Azure",)),
+    ImageType(
+        "erofs", "A read-only file system for random access, compressed with lz4hc.", "root.erofs", "erofs",
+        _RAW_MIME, "erofs", build_packages=("erofs-utils",),
+    ),
+    ImageType(
+        "oci", "A container image as an OCI archive, for podman, docker and registries.", "container.tar", "container",
+        "application/x-tar", "oci", aliases=("container",),
+    ),
+    ImageType(
+        "wsl", "A distribution for Windows' subsystem for Linux, with systemd.", "image.wsl", "archive",
+        "application/gzip", "wsl", {"compression": "gzip"}, "wsl",
+    ),
+)  # fmt: skip
+
+_DISKS = (
+    _disk("raw", "A disk as it is, for real machines too.", "disk.raw", _RAW_MIME, None, aliases=("minimal-raw",)),
     _disk(
-        "openstack", "disk.qcow2", _QCOW2_MIME, _QCOW2, cloud_kernel=True, datasources=("ConfigDrive", "OpenStack", "None")
+        "qcow2", "A disk for QEMU and KVM, compressed.", "disk.qcow2", _QCOW2_MIME, _QCOW2,
+        cloud_kernel=True, aliases=("guest-image", "server-qcow2"),
+    ),
+    _disk("vmdk", "A disk for VMware, stream-optimised.", "disk.vmdk", _VMDK_MIME, _VMDK, aliases=("vsphere",)),
+    _disk("vhd", "A disk for Hyper-V, of fixed size.", "disk.vhd", _VHD_MIME, _VHD),
+    _disk("vhdx", "A disk for newer versions of Hyper-V.", "disk.vhdx", "application/x-vhdx", {"type": "vhdx"}),
+    _disk("vdi", "A disk for VirtualBox.", "disk.vdi", "application/x-virtualbox-vdi", {"type": "vdi"}),
+    _disk(
+        "uki", "A disk for QEMU and KVM that the firmware boots without a boot loader, by a unified kernel image.",
+        "disk.qcow2", _QCOW2_MIME, _QCOW2, boot_loader="uki",
+    ),
+)  # fmt: skip
+
+# Kernel for virtual machines, and cloud-init looking for just this cloud.
+_CLOUDS = (
+    _disk(
+        "ami", "A disk for Amazon EC2.", "image.raw", _RAW_MIME, None,
+        cloud_kernel=True, datasources=("Ec2", "None"), aliases=("aws",),
+    ),
+    _disk("azure", "A disk for Microsoft Azure.", "disk.vhd", _VHD_MIME, _VHD, cloud_kernel=True, datasources=("Azure",)),
+    _disk(
+        "openstack", "A disk for OpenStack.", "disk.qcow2", _QCOW2_MIME, _QCOW2,
+        cloud_kernel=True, datasources=("ConfigDrive", "OpenStack", "None"),
     ),
     ImageType(
-        "gce", "image.tar.gz", "archive", "application/gzip", "gce", {}, "disk", cloud_kernel=True,
-        datasources=("GCE",), build_packages=_DISK, aliases=("gcp",),
-    ),  # fmt: skip
+        "gce", "A disk for Google Compute Engine, in the archive that it takes.", "image.tar.gz", "archive",
+        "application/gzip", "gce", {}, "disk", cloud_kernel=True, datasources=("GCE",), build_packages=_DISK, aliases=("gcp",),
+    ),
     ImageType(
-        "ova", "image.ova", "archive", "application/ovf", "ova", {**_VMDK}, "disk",
-        build_packages=_QEMU, aliases=("vsphere-ova",),
-    ),  # fmt: skip
-    # Media.
+        "ova", "A virtual appliance: a disk for VMware or VirtualBox with its description.", "image.ova", "archive",
+        "application/ovf", "ova", _VMDK, "disk", build_packages=_QEMU, aliases=("vsphere-ova",),
+    ),
+)  # fmt: skip
+
+_MEDIA = (
     ImageType(
-        "iso", "live.iso", "iso", "application/x-iso9660-image", "iso", {}, "live",
-        packages=("live-boot",), aliases=("live-iso", "live-installer", "image-installer"),
+        "iso", "A live medium for CD and USB stick: the system runs from it and keeps changes in memory.", "live.iso", "iso",
+        "application/x-iso9660-image", "iso", {}, "live", packages=("live-boot",),
         build_packages=("mtools", "squashfs-tools", "xorriso", "grub-common"),
-    ),  # fmt: skip
-)
+        aliases=("live-iso", "live-installer", "image-installer"),
+    ),
+)  # fmt: skip
+
+IMAGE_TYPES: tuple[ImageType, ...] = (*_TREES, *_DISKS, *_CLOUDS, *_MEDIA)
 
 
 def get_image_type(name: str) -> ImageType:

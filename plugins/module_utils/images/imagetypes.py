@@ -20,6 +20,7 @@ class ImageType:
     """One form that an image can have.
 
     :param name: what users write.
+    :param summary: what it is, as a sentence.
     :param filename: the file that is built; empty where it is a directory.
     :param export: pipeline that holds it.
     :param mime_type: media type of the file.
@@ -34,6 +35,7 @@ class ImageType:
     """
 
     name: str
+    summary: str
     filename: str
     export: str
     mime_type: str
