@@ -10,6 +10,7 @@ from typing import Any
 from ..manifest import Manifest, Stage, tree_input
 from .definition import Definition
 from .kernelargs import kernel_arguments
+from .kernelinstall import TOKEN
 from .layout import SECTOR, Layout, Partition
 from .loopfree import filesystem_stage
 from .mounteddisk import mounted_stages
@@ -57,9 +58,10 @@ def _esp(definition: Definition, layout: Layout, partition: Partition, tree: str
         return
     arguments = f"{root_argument(layout)} {kernel_arguments(definition)}"
     if definition.boot_loader == "systemd-boot":
-        yield Stage("org.osbuild.debian.systemd-boot", {**where, "kernel-opts": arguments, "timeout": 1}, inputs=inputs)
+        options = {**where, "kernel-opts": arguments, "entry-token": TOKEN, "timeout": 1}
+        yield Stage("org.osbuild.debian.systemd-boot", options, inputs=inputs)
         return
-    options = {**where, "kernel-opts": arguments, "fallback": True}
+    options = {**where, "kernel-opts": arguments, "entry-token": TOKEN, "fallback": True}
     if layout.hashes is not None:
         options["roothash"] = f"tree:///{ROOT_HASH}"
     yield Stage("org.osbuild.debian.uki", options, inputs=inputs)

@@ -12,7 +12,9 @@ from ..blueprint import User
 from ..manifest import Manifest, Stage, files_input
 from ..packages import Package, Source
 from .definition import Definition
+from .initramfs import initramfs_stage
 from .kernelargs import SERIAL_SPEED, kernel_arguments
+from .kernelinstall import command_line_stage
 from .layout import Layout, Mount
 from .localisation import keyboard, locale_names
 from .system import enabled_units, hostname, system_files, unit_name
@@ -304,6 +306,9 @@ def os_stages(
     if layout is not None:
         stages.append(_fstab(layout))
         stages += _crypttab(layout)
+        stages += initramfs_stage(definition)
         if definition.boot_loader == "grub":
             stages.append(_grub(definition, layout))
+        elif not layout.hashes:
+            stages.append(command_line_stage(definition, layout))
     return tuple(stages)

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..blueprint import Customizations
 from .definition import Definition
+from .kernelinstall import kernel_install_files
 from .packagesets import TIME_DAEMONS, named, own_network_setup
+from .systemfile import SystemFile
 
 HOST_KEYS_UNIT = "ssh-host-keys.service"
 
@@ -46,15 +46,6 @@ _PATIENCE = """\
 [Manager]
 DefaultDeviceTimeoutSec=5min
 """
-
-
-@dataclass(frozen=True)
-class SystemFile:
-    """A text file of the system; mode in octal as the stage takes it."""
-
-    path: str
-    text: str
-    mode: str = "0644"
 
 
 def hosts(hostname: str) -> str:
@@ -126,6 +117,7 @@ def system_files(definition: Definition) -> list[SystemFile]:
         if definition.boot_loader == "grub" and "grub-cloud-amd64" in definition.architecture.boot_loader.packages:
             # Lets the package reinstall boot code and boot loader when grub or shim are upgraded.
             result.append(SystemFile("/etc/grub.d/enable_cloud", ""))
+    result += kernel_install_files(definition)
     if names := definition.image_type.datasources:
         # Each source that is looked for in vain delays the boot.
         text = f"datasource_list: [{', '.join(names)}]\n"
