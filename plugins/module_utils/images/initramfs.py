@@ -28,7 +28,7 @@ manual_add_modules dm_verity overlay
 _VERITY_OPEN = (
     _PREREQUISITES
     + """. /scripts/functions
-data= hashes= root=
+data='' hashes='' root='' one='' two=''
 for word in $(cat /proc/cmdline); do
     case "$word" in
         verity.data=*) data="${word#*=}" ;;
@@ -39,8 +39,11 @@ done
 [ -n "$root" ] || panic "the kernel's command line has no roothash="
 modprobe -q dm_verity || true
 wait_for_udev 10
-for attempt in $(seq 1 120); do
+# No seq(1): the smallest of initial ram disks has none.
+tries=0
+while [ "$tries" -lt 120 ]; do
     one=$(resolve_device "$data") && two=$(resolve_device "$hashes") && [ -b "$one" ] && [ -b "$two" ] && break
+    tries=$((tries + 1))
     sleep 1
 done
 veritysetup open "$one" root "$two" "$root" || panic "the root file system does not match its hash"
