@@ -12,7 +12,7 @@ from .definition import Definition
 from .kernelargs import kernel_arguments
 from .kernelinstall import TOKEN
 from .layout import SECTOR, Layout, Partition
-from .loopfree import filesystem_stage
+from .loopfree import filesystem_stages
 from .mounteddisk import mounted_stages
 
 # Name of the disk inside the pipeline ``image``, unless that is what is exported.
@@ -117,6 +117,7 @@ def _verity(layout: Layout, filename: str) -> Iterator[Stage]:
             "filename": filename,
             "data": {"start": data.first_sector, "size": data.sectors},
             "hash": {"start": layout.hashes.first_sector, "size": layout.hashes.sectors},
+            "uuid": layout.hashes.fs_id,
             "root-hash-file": ROOT_HASH,
         },
     )
@@ -131,8 +132,7 @@ def disk_stages(
     """
     stages = [_table(layout, filename)]
     if layout.loop_free:
-        written = (filesystem_stage(layout, one, tree, filename) for one in layout.mounts)
-        stages += [one for one in written if one is not None]
+        stages += filesystem_stages(layout, tree, filename)
     else:
         stages += mounted_stages(definition, layout, manifest, tree, filename)
     stages += _verity(layout, filename)

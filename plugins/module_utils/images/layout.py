@@ -76,8 +76,8 @@ class Partition:
 
     @property
     def loop_free(self) -> bool:
-        """Whether a program can write its content into the image file without a device of the kernel's."""
-        return not self.luks and not self.volumes
+        """Whether a stage can write its content into the image file without a device that the engine sets up."""
+        return not self.luks and not self.group
 
     def mounts(self) -> Iterator[Mount]:
         """What the system mounts or swaps on, of this partition."""
@@ -147,7 +147,7 @@ class Layout:
 
     @property
     def loop_free(self) -> bool:
-        """Whether the whole disk can be written without devices of the kernel's."""
+        """Whether the whole disk can be written without devices that the engine sets up."""
         return all(one.loop_free for one in self.partitions)
 
     def number(self, partition: Partition) -> int:

@@ -261,4 +261,5 @@ def _hashes(definition: Definition, root: Partition) -> Partition:
     # One hash of 32 bytes for each block of 4 KiB, and those of the hashes: below 1/126.
     size = round_up(root.size // 64 + MIB, MIB)
     type_ = definition.architecture.boot_loader.verity_type
-    return Partition("root-verity", type_, definition.uuid("partition verity"), 0, size, filesystem="verity")
+    fs_id = definition.uuid("filesystem verity")
+    return Partition("root-verity", type_, definition.uuid("partition verity"), 0, size, filesystem="verity", fs_id=fs_id)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.debian_forge.osbuild.plugins.module_utils.images import
 
 from .conftest import make_package
 
+REPO = Path(__file__).resolve().parents[3]
 MIB = 1024**2
 GIB = 1024**3
 PACKAGES = (make_package("base-files"),)
@@ -33,6 +35,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "lvm mode": {"partitioning_mode": "lvm", "filesystem": [{"mountpoint": "/var", "minsize": GIB}]},
     "btrfs mode": {"partitioning_mode": "btrfs"},
     "encrypted": {"debian": {"encryption": KEY}},
+    "encrypted btrfs": {"disk": {"partitions": [BTRFS]}, "debian": {"encryption": KEY}},
     "encrypted lvm": {"disk": {"partitions": [LVM]}, "debian": {"encryption": KEY}},
 }
 every_layout = pytest.mark.parametrize("customizations", LAYOUTS.values(), ids=LAYOUTS)
@@ -131,9 +134,16 @@ def test_a_volume_group_is_made_filled_and_named(stages):
     assert [one["name"] for one in volumes] == ["rootlv", "homelv"]
 
 
-def test_btrfs_subvolumes_are_mounted_from_one_device(stages):
+def test_btrfs_subvolumes_are_written_by_one_stage(stages):
     found = stages(LAYOUTS["btrfs"])
-    assert names(found)[:4] == ["debian.disk", "mkfs.btrfs", "mkfs.ext4", "btrfs.subvol"]
+    assert names(found) == ["debian.disk", "debian.btrfs", "debian.ext4", "debian.esp", "grub2.inst"]
+    assert found[1]["options"]["subvolumes"] == [{"name": "@", "source": "/"}, {"name": "@home", "source": "/home"}]
+    assert found[1]["options"]["exclude"] == ["/boot"], "a file system of its own"
+
+
+def test_btrfs_in_a_container_takes_devices_and_mounts_each_from_the_same(stages):
+    found = stages({**LAYOUTS["btrfs"], "debian": {"encryption": KEY}})
+    assert names(found)[:5] == ["debian.disk", "luks2.format", "mkfs.btrfs", "mkfs.ext4", "btrfs.subvol"]
     copy = next(one for one in found if one["type"] == "org.osbuild.copy")
     assert [(one["target"], one.get("options", {}).get("subvol")) for one in copy["mounts"]] == [
         ("/", "@"), ("/boot", None), ("/home", "@home")]  # fmt: skip
@@ -185,3 +195,18 @@ def test_a_verified_root_carries_its_hash_in_the_kernel_image(define, stages):
 def test_what_excludes_one_another_is_refused(define, customizations, image_type, message):
     with pytest.raises(ImageError, match=message):
         plan_layout(define(customizations, image_type=image_type), PACKAGES)
+
+
+@pytest.mark.parametrize(
+    ("customizations", "image_type"),
+    [*((one, "raw") for one in LAYOUTS.values()), ({"debian": {"verity": True}}, "uki"),
+     ({"debian": {"boot_loader": "systemd-boot"}}, "qcow2")],
+    ids=[*LAYOUTS, "verity", "systemd-boot"],
+)  # fmt: skip
+def test_the_engine_finds_nothing_to_object_to(define, resolve, customizations, image_type):
+    from osbuild.formats import v2
+    from osbuild.meta import Index
+
+    definition = define(customizations, image_type=image_type)
+    result = v2.validate(make_manifest(definition, resolve(definition)).to_dict(), Index(REPO / "engine"))
+    assert result.valid, [error.as_dict() for error in result]

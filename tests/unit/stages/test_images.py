@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -233,3 +234,43 @@ def test_a_file_must_fit_the_device(load, arguments, commands, tmp_path, monkeyp
     assert commands == []
     assert module.main(args, DEVICES, {"from": "input://f/small"}) == 0
     assert f"of={DEVICES['device']['path']}" in commands[0][0]
+
+
+class TestReadOnlyFileSystems:
+    @pytest.mark.parametrize(
+        ("compression", "expected"),
+        [
+            ({"method": "zstd", "level": 9}, ["-comp", "zstd", "-Xcompression-level", "9"]),
+            ({"method": "xz", "options": {"bcj": "x86"}}, ["-comp", "xz", "-Xbcj", "x86"]),
+        ],
+    )
+    def test_levels_become_arguments(self, load, arguments, commands, tmp_path, compression, expected) -> None:
+        args = arguments(inputs={"tree": {"path": str(tmp_path)}}, options={"filename": "o", "compression": compression})
+        assert load("squashfs").main(args) == 0
+        assert commands[0][0][3:] == expected
+
+    @pytest.mark.parametrize(
+        ("compression", "message"),
+        [
+            ({"method": "zstd", "level": 23}, "compression.level is 23; for zstd it is 1 to 22"),
+            ({"method": "xz", "level": 1}, "method xz has no levels; gzip and zstd have"),
+        ],
+    )
+    def test_levels_that_do_not_exist_are_refused(self, load, arguments, commands, tmp_path, compression, message) -> None:
+        args = arguments(inputs={"tree": {"path": str(tmp_path)}}, options={"filename": "o", "compression": compression})
+        with pytest.raises(ValueError, match=message):
+            load("squashfs").main(args)
+        assert commands == []
+
+    @pytest.mark.skipif(shutil.which("mkfs.erofs") is None, reason="erofs-utils is not installed")
+    def test_an_erofs_with_a_given_uuid_is_reproducible(self, load, arguments, tree, tmp_path, monkeypatch) -> None:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "file").write_text("content")
+        contents = []
+        for name in ("one", "two"):
+            args = arguments(inputs={"tree": {"path": str(source)}}, options={"filename": name, "uuid": UUID})
+            assert load("erofs").main(args) == 0
+            contents.append((tree / name).read_bytes())
+        assert contents[0] == contents[1] and bytes.fromhex(UUID.replace("-", "")) in contents[0][:2048]
