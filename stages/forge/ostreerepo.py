@@ -80,18 +80,18 @@ def locate(tree: str, path: str, option: str = "repo") -> str:
 
 
 def commits(inputs: Mapping[str, Any], name: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Repository and commits of the input `name`, of type org.osbuild.ostree. StageError if the stage has no such input."""
+    """Path and commits of the input `name`, of type org.osbuild.ostree or org.osbuild.ostree.checkout. StageError if the stage has no such input."""
     entry = inputs.get(name)
     if entry is None:
-        raise StageError(f"inputs.{name} is missing: it names the commits, as input of type org.osbuild.ostree")
+        raise StageError(f"inputs.{name} is missing: it names the commits")
     refs = entry.get("data", {}).get("refs")
     if not refs:
-        raise StageError(f"inputs.{name} holds no commits; it must be an input of type org.osbuild.ostree with at least one")
+        raise StageError(f"inputs.{name} holds no commits; it must hold at least one")
     return entry["path"], refs
 
 
 def single_commit(inputs: Mapping[str, Any], name: str) -> tuple[str, str, dict[str, Any]]:
-    """Repository, id and options of the only commit of the input `name`. StageError unless there is exactly one."""
+    """Path, id and options of the only commit of the input `name`. StageError unless there is exactly one."""
     repo, refs = commits(inputs, name)
     if len(refs) != 1:
         raise StageError(f"inputs.{name} must hold exactly one commit, found {len(refs)}")

@@ -40,7 +40,7 @@ def kernel_arguments(kernel_opts: Iterable[str], rootfs: Mapping[str, str] | Non
     words = [f"--karg-append={option}" for option in kernel_opts]
     if rootfs:
         key = "uuid" if "uuid" in rootfs else "label"
-        root = f"--karg=root={key.upper()}={rootfs[key]}"
+        root = f"--karg-append=root={key.upper()}={rootfs[key]}"
         words = [root, *words] if root_first else [*words, root]
     return words
 

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Committing a tree into an archive repository."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import tempfile
+
+from . import intree, ostreerepo, ostreesign
+from .ed25519 import Key
+from .errors import StageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_COLLECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)+")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def arguments(options: Mapping[str, Any], tree: str, parent: str | None, epoch: int | None) -> list[str]:
+    """Options of `ostree commit` for the stage's `options`. StageError for what cannot be."""
+    words = [f"--branch={ostreerepo.check_ref('ref', options['ref'])}", f"--tree=dir={tree}"]
+    metadata = dict(options.get("metadata", {}))
+    for key in metadata:
+        if not _KEY.fullmatch(key) or key.startswith("ostree."):
+            raise StageError(f"metadata: {key!r} must be letters, digits, '.', '_' and '-', and not begin with 'ostree.'")
+    if "os_version" in options:
+        if metadata.setdefault("version", options["os_version"]) != options["os_version"]:
+            raise StageError("os_version and metadata.version differ; give one of them")
+    words += [f"--add-metadata-string={key}={value}" for key, value in sorted(metadata.items())]
+    if options.get("subject"):
+        words.append(f"--subject={options['subject']}")
+    if parent:
+        words.append(f"--parent={parent}")
+    if not options.get("ref-binding", True):
+        words.append("--no-bindings")
+    if glob.glob("usr/lib/modules/*/vmlinuz", root_dir=tree):
+        words.append("--bootable")
+    version = int(options.get("selinux-label-version", 0))
+    if version:
+        if not ostreerepo.knows("--selinux-labeling-epoch", "commit"):
+            raise StageError(f"selinux-label-version is {version}, but the ostree of the build root knows only 0")
+        words += [f"--selinux-labeling-epoch={version}", "--selinux-policy-from-base"]
+    if epoch is not None:
+        words.append(f"--timestamp=@{int(epoch)}")
+    return words
+
+
+def find_parent(options: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The parent commit, and the repository that has it if the stage was given one."""
+    parent = options.get("parent")
+    if parent is not None and not ostreerepo.COMMIT.fullmatch(parent):
+        raise StageError(f"parent: {parent!r} is no commit; it must be 64 hexadecimal digits")
+    if "previous" not in inputs:
+        return parent, None
+    repo, commit, _options = ostreerepo.single_commit(inputs, "previous")
+    if parent not in (None, commit):
+        raise StageError(f"parent is {parent}, but the input 'previous' holds {commit}; give one of them")
+    return commit, repo
+
+
+def make_repository(repo: str, options: Mapping[str, Any]) -> None:
+    collection = options.get("collection-id")
+    if collection is not None and not _COLLECTION.fullmatch(collection):
+        raise StageError(f"collection-id: {collection!r} must be a reverse domain name such as com.example.Images")
+    extra = [f"--collection-id={collection}"] if collection else []
+    ostreerepo.run("init", "--mode=archive", *extra, f"--repo={repo}")
+    if "compression-level" in options:
+        ostreerepo.run("config", "set", "archive.zlib-level", str(int(options["compression-level"])), f"--repo={repo}")
+
+
+def commit(repo: str, words: Sequence[str], ref: str, previous: tuple[str, str] | None) -> str:
+    """Commit into the archive repository `repo` and return the id; previous: the repository and id of the parent.
+
+    Compressing is what takes the time. With a parent, the commit is made in a scratch repository that does not
+    compress, and only objects that the parent lacks are compressed on the way into `repo`.
+    """
+    if previous is None:
+        ostreerepo.run("commit", *words, "--fsync=false", f"--repo={repo}")
+    else:
+        source, parent = previous
+        ostreerepo.pull(source, repo, parent)
+        os.makedirs("/var/tmp", exist_ok=True)
+        with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="commit") as scratch:
+            ostreerepo.run("init", "--mode=bare", f"--repo={scratch}")
+            if collection := _collection(repo):
+                ostreerepo.run("config", "set", "core.collection-id", collection, f"--repo={scratch}")
+            ostreerepo.run("commit", *words, "--fsync=false", f"--repo={scratch}")
+            ostreerepo.pull(scratch, repo, ref)
+    return ostreerepo.run("rev-parse", ref, f"--repo={repo}").strip()
+
+
+def _collection(repo: str) -> str | None:
+    with open(os.path.join(repo, "config"), encoding="utf8") as file:
+        return next((line.partition("=")[2].strip() for line in file if line.startswith("collection-id=")), None)
+
+
+def key_file(location: str, option: str, args: Mapping[str, Any]) -> str:
+    """The file in an input that an option names (input://NAME/PATH). StageError."""
+    from osbuild.util import parsing
+
+    try:
+        base, path = parsing.parse_location_into_parts(location, args)
+    except ValueError as error:
+        raise StageError(f"{option}: {error}") from None
+    place = intree.resolve(base, path)
+    if not os.path.isfile(place):
+        raise StageError(f"{option}: there is no file {location}")
+    return place
+
+
+def sign(repo: str, ids: Sequence[str], wanted: Mapping[str, Any], args: Mapping[str, Any]) -> None:
+    """Sign commits as the option `sign` says, and bring the summary up to date, which GPG signs as well."""
+    extra: list[str] = []
+    if "ed25519" in wanted:
+        key = Key.read(key_file(wanted["ed25519"]["key"], "sign.ed25519.key", args), "sign.ed25519.key")
+        for commit_id in ids:
+            ostreesign.add_ed25519(repo, commit_id, key)
+    if "gpg" not in wanted:
+        ostreerepo.run("summary", "--update", f"--repo={repo}")
+        return
+    with ostreesign.gpg_home(key_file(wanted["gpg"]["key"], "sign.gpg.key", args)) as (home, found):
+        names = [wanted["gpg"]["id"]] if "id" in wanted["gpg"] else found
+        for commit_id in ids:
+            ostreerepo.run("gpg-sign", commit_id, *names, f"--gpg-homedir={home}", f"--repo={repo}")
+        extra = [f"--gpg-sign={name}" for name in names]
+        ostreerepo.run("summary", "--update", *extra, f"--gpg-homedir={home}", f"--repo={repo}")
