@@ -29,9 +29,9 @@ def arguments(options: Mapping[str, Any], tree: str, parent: str | None, epoch: 
     for key in metadata:
         if not _KEY.fullmatch(key) or key.startswith("ostree."):
             raise StageError(f"metadata: {key!r} must be letters, digits, '.', '_' and '-', and not begin with 'ostree.'")
-    if "os_version" in options:
-        if metadata.setdefault("version", options["os_version"]) != options["os_version"]:
-            raise StageError("os_version and metadata.version differ; give one of them")
+    version = options.get("os_version")
+    if version is not None and metadata.setdefault("version", version) != version:
+        raise StageError("os_version and metadata.version differ; give one of them")
     words += [f"--add-metadata-string={key}={value}" for key, value in sorted(metadata.items())]
     if options.get("subject"):
         words.append(f"--subject={options['subject']}")
@@ -41,11 +41,11 @@ def arguments(options: Mapping[str, Any], tree: str, parent: str | None, epoch: 
         words.append("--no-bindings")
     if glob.glob("usr/lib/modules/*/vmlinuz", root_dir=tree):
         words.append("--bootable")
-    version = int(options.get("selinux-label-version", 0))
-    if version:
+    labels = int(options.get("selinux-label-version", 0))
+    if labels:
         if not ostreerepo.knows("--selinux-labeling-epoch", "commit"):
-            raise StageError(f"selinux-label-version is {version}, but the ostree of the build root knows only 0")
-        words += [f"--selinux-labeling-epoch={version}", "--selinux-policy-from-base"]
+            raise StageError(f"selinux-label-version is {labels}, but the ostree of the build root knows only 0")
+        words += [f"--selinux-labeling-epoch={labels}", "--selinux-policy-from-base"]
     if epoch is not None:
         words.append(f"--timestamp=@{int(epoch)}")
     return words

@@ -28,7 +28,7 @@ REF_LABEL = "ostree.ref"
 REPO = "ostree/repo"
 _TYPE = "application/vnd.oci.image.{}.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
-# As Go calls them: `dpkg --print-architecture` would name them otherwise only here.
+# Architectures have the names Go gives them.
 ARCHITECTURES = {
     "x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64",
     "i686": "386",

@@ -80,7 +80,10 @@ def locate(tree: str, path: str, option: str = "repo") -> str:
 
 
 def commits(inputs: Mapping[str, Any], name: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Path and commits of the input `name`, of type org.osbuild.ostree or org.osbuild.ostree.checkout. StageError if the stage has no such input."""
+    """Path and commits of the input `name`, of type org.osbuild.ostree or org.osbuild.ostree.checkout.
+
+    StageError if the stage has no such input, or it is empty.
+    """
     entry = inputs.get(name)
     if entry is None:
         raise StageError(f"inputs.{name} is missing: it names the commits")

@@ -61,7 +61,7 @@ def gpg_home(keys: str) -> Iterator[tuple[str, list[str]]]:
         try:
             lines = [line.split(":") for line in listed.stdout.splitlines()]
             # The fingerprint after a `sec` line is the primary key's, later ones are of subkeys.
-            found = [after[9] for line, after in zip(lines, lines[1:]) if line[0] == "sec" and after[0] == "fpr"]
+            found = [after[9] for line, after in zip(lines, lines[1:], strict=False) if line[0] == "sec" and after[0] == "fpr"]
             if done.returncode != 0 or not found:
                 reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
                 raise StageError(f"sign.gpg.key: the file holds no usable secret key; gpg says: {reason}")
