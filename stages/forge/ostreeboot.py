@@ -103,7 +103,8 @@ def write(path: str, text: str, mode: int = 0o644) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.lexists(path):
         os.unlink(path)
-    with open(path, "x", encoding="utf8") as file:
+    # Names in the tree may be of any encoding.
+    with open(path, "x", encoding="utf8", errors="surrogateescape") as file:
         file.write(text)
     os.chmod(path, mode)
 

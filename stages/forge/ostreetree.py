@@ -123,7 +123,7 @@ def _to_link(path: str, target: str, lines: ostreevar.Lines) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         if path == "/ostree" and os.listdir(path):
             raise StageError("/ostree of the tree is not empty; it becomes a link to the sysroot's")
-        there = os.path.normpath(f"{os.path.dirname(path)}/{target}")
+        there = os.path.normpath(os.path.join(os.path.dirname(path), target))
         if there.startswith("/var/"):
             found = os.stat(path)
             lines.add(there, "d", f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid} -")

@@ -28,7 +28,7 @@ _CREATING = frozenset("dDqQvfFwLCcbp")
 
 
 def quote(text: str) -> str:
-    """A field of a line: specifiers doubled, and what the parser would take apart in C's escapes."""
+    """The path of a line: specifiers doubled, and what the parser would take apart in C's escapes."""
     text = text.replace("%", "%%")
     if text and not any(letter.isspace() or letter in "\"'\\" or not letter.isprintable() for letter in text):
         return text
@@ -63,7 +63,10 @@ class Lines:
 
     def add(self, path: str, kind: str, rest: str, argument: str = "-") -> None:
         if path not in self._known:
-            self.lines.append(f"{kind} {quote(path)} {rest} {argument if argument == '-' else quote(argument)}")
+            if "\n" in argument:
+                raise StageError(f"{path!r} points to a name with a line break")
+            # The argument is the rest of the line as it is, but for specifiers.
+            self.lines.append(f"{kind} {quote(path)} {rest} {argument.replace('%', '%%')}")
 
     def copied(self, source: str, target: str) -> None:
         """Everything in the directory `source` is to be in `target`; files go to the factory."""
