@@ -43,7 +43,8 @@ def run(*args: str, text: str | None = None, env: Mapping[str, str] | None = Non
 
 def has_feature(name: str) -> bool:
     """Whether the build root's libostree was built with `name` (see `ostree --version`)."""
-    return f"- {name}\n" in run("--version")
+    version = subprocess.run(["ostree", "--version"], capture_output=True, text=True, check=False)
+    return f"- {name}\n" in version.stdout
 
 
 def knows(option: str, *command: str) -> bool:

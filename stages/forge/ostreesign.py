@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import gvariant
+from . import gvariant, ostreerepo
 from .errors import StageError
 
 TYPE_CHECKING = False
@@ -26,6 +26,8 @@ ED25519 = "ostree.sign.ed25519"
 
 def add_ed25519(repo: str, commit: str, key: Key) -> None:
     """Sign `commit`, which is in `repo`; other signatures stay."""
+    if not any(ostreerepo.has_feature(name) for name in ("sign-ed25519", "libsodium")):
+        print("warning: the ostree of the build root cannot verify Ed25519 signatures; one like it on a system could not either")
     path = os.path.join(repo, "objects", commit[:2], f"{commit[2:]}.commit")
     meta = f"{path}meta"
     entries: dict[str, bytes] = {}

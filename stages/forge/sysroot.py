@@ -71,7 +71,7 @@ def wants_bootprefix(root: str) -> bool:
 
 
 def prefix_boot_entries(root: str) -> None:
-    """Give paths in boot entries the /boot in front that libostree before 2023.4 does not write."""
+    """Give paths in boot entries the /boot in front that older libostree (2022.7 is one) does not write."""
     entries = os.path.join(root, "boot/loader/entries")
     for name in sorted(os.listdir(entries)) if os.path.isdir(entries) else ():
         path = os.path.join(entries, name)

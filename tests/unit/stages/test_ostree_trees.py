@@ -341,7 +341,7 @@ class TestDeploy:
         load("ostree.selinux").main(str(root), {"deployment": {"default": True}})
         assert seen == [(str(spec), place, "/etc"), (str(spec), str(root / "ostree/deploy/test"), "/var")]
 
-    def test_post_copy_does_what_an_old_ostree_cannot(self, load, root, given) -> None:
+    def test_post_copy_protects_deployments_again(self, load, root, given) -> None:
         load("ostree.deploy").main(str(root), given, {"osname": "test"})
         [place] = sysroot.deployments(str(root))
         subprocess.run(["chattr", "-i", place], check=True)
