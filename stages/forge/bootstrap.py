@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import conflicts, dpkg, dpkgdb, initramfs, policy, preinst, usrmerge
+from . import conflicts, debconf, dpkg, dpkgdb, initramfs, policy, preinst, usrmerge
 from .deb import Package
 from .errors import StageError
 from .extract import Listing, extract_all, settle_directories
-from .order import essential, unpack_order
+from .order import closure, essential, unpack_order
 from .pathfilter import Skip
 from .root import PACKAGES, RUNTIME, SCRATCH, empty
 
@@ -23,7 +23,7 @@ class Job:
     """What is to be installed.
 
     packages: in unpacking order; skip: path filter of the extraction, `filters` the same as dpkg's configuration;
-    deny_services: keep scripts from starting services; outside: see `root.Root`.
+    deny_services: keep scripts from starting services; outside: see `root.Root`; answers: see `debconf.lines`.
     """
 
     packages: list[Package]
@@ -34,6 +34,7 @@ class Job:
     unsafe_io: bool = True
     deny_services: bool = True
     outside: int | None = None
+    answers: str = ""
     merged: frozenset[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,14 +152,25 @@ def _dpkg_unpack(job: Job, packages: Sequence[Package]) -> None:
     )
 
 
+def _qualified(packages: Sequence[Package]) -> list[str]:
+    return [package.qualified for package in packages if dpkgdb.is_known(package)]
+
+
 def configure(job: Job) -> None:
     """Configure everything, in dpkg's own order, with all triggers, and make each initramfs once."""
     try:
         with initramfs.deferred(job.env):
             options = dpkg.options(unsafe_io=job.unsafe_io)
+            early: list[str] = []
+            if job.answers:
+                # As early as can be: all that debconf itself needs, then the answers, then whoever may ask.
+                early = _qualified(closure(job.packages, ["base-files", "base-passwd", "debconf"]))
+                dpkg.run([*options, "--no-triggers", "--configure", *early], job.env, job.packages)
+                debconf.preseed(job.answers, job.env)
             # No package declares what it needs of essential ones (passwd, say, reads the configuration of login).
-            names = [package.qualified for package in essential(job.packages) if dpkgdb.is_known(package)]
-            dpkg.run([*options, "--no-triggers", "--configure", *names], job.env, job.packages)
+            names = [name for name in _qualified(essential(job.packages)) if name not in early]
+            if names:
+                dpkg.run([*options, "--no-triggers", "--configure", *names], job.env, job.packages)
             dpkg.run([*options, "--configure", "-a"], job.env, job.packages)
     finally:
         if job.deny_services:

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
+
+from .errors import StageError
 
 #: Lines of output a message may quote.
 TAIL = 12
@@ -46,13 +50,28 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
+def _start(
+    argv: Sequence[str], program: str, env: Mapping[str, str], stdin: IO[bytes], directory: str | None = None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv), executable=program, env=dict(env), stdin=stdin, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, cwd=directory,
+        )
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        raise StageError(f"{program} of the tree cannot run on this machine ({os.uname().machine}): it is built for another "
+                         "architecture, or no program at all") from None
+
+
 def run(
     argv: Sequence[str], env: Mapping[str, str], *, line: Callable[[str], None] | None = None, quiet: bool = False,
-    text: str = "",
+    text: str = "", directory: str | None = None,
 ) -> Finished:
-    """Run `argv` in a session of its own, with `text` as its input; `line` sees each line of its output (both streams).
+    """Run `argv` in a session of its own, with `text` as its input, in `directory`; `line` sees each line of its output (both streams).
 
-    FileNotFoundError when the tree has no such program.
+    FileNotFoundError when the tree has no such program; StageError when it is none for this machine.
     """
     tail: deque[str] = deque(maxlen=TAIL)
     program = argv[0]
@@ -65,10 +84,7 @@ def run(
     given = os.memfd_create("input")
     os.write(given, text.encode("utf-8", "surrogateescape"))
     os.lseek(given, 0, os.SEEK_SET)
-    with open(given, "rb") as stdin, subprocess.Popen(
-        list(argv), executable=program, env=dict(env), stdin=stdin, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
-    ) as process:
+    with open(given, "rb") as stdin, _start(argv, program, env, stdin, directory) as process:
         assert process.stdout is not None
         for raw in process.stdout:
             said = raw.decode("utf-8", "replace").rstrip("\n")

@@ -12,26 +12,6 @@ from . import parallel
 from .deb import Package, read_package
 from .errors import StageError
 
-#: Debian architecture of a machine, by its kernel's name.
-_NATIVE = {
-    "x86_64": "amd64", "i386": "i386", "i486": "i386", "i586": "i386", "i686": "i386", "aarch64": "arm64",
-    "armv7l": "armhf", "armv8l": "armhf", "riscv64": "riscv64", "ppc64le": "ppc64el", "s390x": "s390x",
-    "loongarch64": "loong64", "mips64": "mips64el",
-}
-#: Architectures whose programs run on a machine of another one without help.
-_RUNS = {"amd64": ("i386",), "arm64": ("armhf", "armel"), "armhf": ("armel",)}
-
-
-def check_runnable(architecture: str) -> None:
-    """StageError unless programs of this Debian architecture run on this machine."""
-    machine = os.uname().machine
-    native = _NATIVE.get(machine, machine)
-    if architecture != native and architecture not in _RUNS.get(native, ()):
-        allowed = ", ".join((native, *_RUNS.get(native, ())))
-        raise StageError(
-            f"option architecture is {architecture!r}, whose package scripts cannot run on this machine ({allowed})"
-        )
-
 
 def load(source: Mapping[str, Any]) -> list[Package]:
     """All packages of an input (`path`, `data.files`: file -> metadata), in the manifest's order.

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from stages.forge import deb, packages, tar
+from stages.forge import deb, foreign, packages, tar
 from stages.forge.errors import StageError
 from stages.forge.stanza import parse_stanza, parse_stanzas
 from stages.forge.streams import Stream
@@ -118,8 +119,33 @@ def test_two_versions_of_a_package_are_refused(workshop: Workshop) -> None:
 
 
 def test_an_architecture_that_cannot_run_here_is_refused() -> None:
-    with pytest.raises(StageError, match="option architecture is 'm68k', whose package scripts cannot run"):
-        packages.check_runnable("m68k")
+    with pytest.raises(StageError, match="option architecture is 'm68k', which is not this machine's .* no known emulator"):
+        foreign.check_runnable("m68k")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("architecture", sorted(foreign._MACHINES))
+def test_the_kernel_is_asked_whether_an_architecture_runs(monkeypatch: pytest.MonkeyPatch, architecture: str) -> None:
+    if architecture == foreign.native():
+        # Its own program must run, so that a failure of the others means something.
+        monkeypatch.setattr(foreign, "native", lambda: "other")
+        foreign.check_runnable(architecture)
+        return
+    monkeypatch.setattr(foreign, "_program", lambda machine: b"\x7fELF" + bytes(200))
+    with pytest.raises(StageError, match=f"option architecture is '{architecture}'.*registers qemu-.* with the flag F"):
+        foreign.check_runnable(architecture)
+
+
+@pytest.mark.parametrize("architecture", sorted(foreign._MACHINES))
+def test_the_probe_of_each_architecture_ends_well_under_its_emulator(tmp_path: Path, architecture: str) -> None:
+    machine = foreign._MACHINES[architecture]
+    emulator = shutil.which(f"qemu-{machine.qemu}-static") or shutil.which(f"qemu-{machine.qemu}")
+    if emulator is None:
+        pytest.skip(f"the host has no qemu-{machine.qemu}")
+    probe = tmp_path / "probe"
+    probe.write_bytes(foreign._program(machine))
+    probe.chmod(0o755)
+    assert subprocess.run([emulator, str(probe)], check=False).returncode == 0
 
 
 def test_stanzas_keep_order_blanks_and_continuations() -> None:
