@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
+import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from stages.forge.errors import StageError
 
 from .conftest import Runner, last_line, succeeded
 
@@ -20,6 +25,17 @@ SOURCE = {"name": "debian", "uris": ["https://deb.example.com/debian"], "suites"
 @pytest.fixture
 def configure(run_stage: Runner, tree: Path) -> Callable[..., Any]:
     return lambda **options: run_stage("apt.config", tree, None, {k.replace("_", "-"): v for k, v in options.items()})
+
+
+@pytest.fixture
+def load_config(repo: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    loader = SourceFileLoader("stage_apt_config", str(repo / "stages/org.osbuild.apt.config"))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
 
 
 Configure = Callable[..., Any]
@@ -136,3 +152,85 @@ def test_links_in_the_tree_are_not_followed(configure: Configure, tree: Path, tm
     succeeded(configure(sources=[SOURCE]))
     assert (outside / "target").read_text() == "host's"
     assert not (tree / "etc/apt/sources.list.d/debian.sources").is_symlink()
+
+
+def test_logins_are_for_root_alone_and_stay_out_of_the_log(run_stage: Runner, configure: Configure, tree: Path) -> None:
+    login = {"machine": "https://apt.example.com/private", "login": "user", "password": "s3cret"}
+    result = configure(auth=[{"name": "one", **login}, {"name": "one", **login, "machine": "b.example.com"}])
+    assert "s3cret" not in succeeded(result) + result.stderr
+    path = tree / "etc/apt/auth.conf.d/one.conf"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == (
+        "machine https://apt.example.com/private login user password s3cret\nmachine b.example.com login user password s3cret\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("machine a.example.com\nlogin u\npassword p\n", None),
+        ("# comment\nmachine a.example.com login u password p\n", None),
+        ("s3cret", "is no file of apt_auth.conf"),
+        ("machine a login u passwort s3cret\n", "is no file of apt_auth.conf"),
+    ],
+)
+def test_a_login_comes_from_the_input(
+    load_config: Any, tree: Path, tmp_path: Path, content: str, message: str | None
+) -> None:
+    (tmp_path / "sha256:1").write_text(content)
+    inputs = {"auth": {"path": str(tmp_path), "data": {"files": {"sha256:1": {}}}}}
+    options = {"auth": [{"name": "a", "source": "sha256:1"}]}
+    if message is None:
+        load_config.main(str(tree), options, inputs)
+        assert (tree / "etc/apt/auth.conf.d/a.conf").read_text() == content
+    else:
+        with pytest.raises(StageError, match=message) as error:
+            load_config.main(str(tree), options, inputs)
+        assert "s3cret" not in str(error.value)
+        assert not (tree / "etc").exists()
+
+
+def test_unattended_upgrades_replace_debians_lists(configure: Configure, tree: Path) -> None:
+    succeeded(configure(unattended_upgrades={
+        "origins": ["origin=Debian,codename=${distro_codename}-security"], "blacklist": ["linux-"], "reboot": True,
+        "reboot-time": "02:30", "clean-interval": 7,
+    }))
+    folder = tree / "etc/apt/apt.conf.d"
+    (folder / "50unattended-upgrades").write_text(
+        'Unattended-Upgrade::Origins-Pattern { "origin=Debian"; };\nUnattended-Upgrade::Allowed-Origins { "x:y"; };\n'
+    )
+    (tree / "apt.conf").write_text(f'Dir "{tree}";\n')
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True,
+                          env={"APT_CONFIG": str(tree / "apt.conf"), "PATH": "/usr/bin"}).stdout
+    assert [line for line in dump.splitlines() if line.startswith(("Unattended", "APT::Periodic")) and '""' not in line] == [
+        'APT::Periodic::Update-Package-Lists "1";',
+        'APT::Periodic::Unattended-Upgrade "1";',
+        'APT::Periodic::AutocleanInterval "7";',
+        'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security";',
+        'Unattended-Upgrade::Package-Blacklist:: "linux-";',
+        'Unattended-Upgrade::Automatic-Reboot "true";',
+        'Unattended-Upgrade::Automatic-Reboot-Time "02:30";',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"auth": [{"name": "a", "source": "sha256:2"}]}, "auth a: the input auth holds nothing called sha256:2"),
+        ({"auth": [{"name": "a.b", "machine": "m", "login": "l", "password": "p"}]}, "apt would leave the file out"),
+        ({"auth": [{"name": "a", "machine": "m", "login": "l", "password": "p q"}]}, "auth a: password must be one word"),
+        ({"unattended_upgrades": {"reboot-time": "25:00"}}, "reboot-time is '25:00'"),
+        ({"unattended_upgrades": {"origins": ['a"; b']}}, "quotes and line breaks are not allowed"),
+    ],
+)
+def test_wrong_logins_and_upgrades_are_refused(configure: Configure, tree: Path, options: Any, message: str) -> None:
+    assert message in last_line(configure(**options))
+    assert list(tree.iterdir()) == []
+
+
+def test_a_link_in_place_of_apts_directory_is_not_followed(configure: Configure, tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tree / "etc").symlink_to(tmp_path / "outside")
+    login = {"name": "a", "machine": "m", "login": "l", "password": "p"}
+    assert "is not a directory" in last_line(configure(auth=[login]))
+    assert list((tmp_path / "outside").iterdir()) == []
