@@ -32,6 +32,12 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, opt
     )
 
 
+def bind_read_only(source: str, target: str, flags: int = 0) -> None:
+    """Show the directory `source` at `target`, without devices and set-user-ID programs, where nothing can be written."""
+    mount(source, target, None, BIND)
+    mount(None, target, None, BIND | REMOUNT | RDONLY | NOSUID | NODEV | flags)
+
+
 def umount(target: str) -> None:
     """Unmount `target` and all below it at once, even if a stray process still uses it."""
     _check(_libc.umount2(os.fsencode(target), DETACH), f"cannot unmount {target}")

@@ -12,7 +12,7 @@ import shutil
 import signal
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -81,8 +81,10 @@ def _kill_strays() -> None:
 
 
 @contextmanager
-def entered(tree: str, packages: str | None) -> Iterator[Root]:
+def entered(tree: str, packages: str | None, furnish: Callable[[str], list[str]] | None = None) -> Iterator[Root]:
     """Enter `tree` for the rest of this process's life; `packages`: directory that appears at PACKAGES, read-only.
+
+    furnish: mounts more, called with the tree before it is entered; returns the paths inside that it mounted on.
 
     What packages and their scripts write to /dev and /run goes to the mounts there, so these directories stay as
     they are. On leaving the context the mounts are gone, but the process stays inside. Raises StageError when one of
@@ -112,9 +114,9 @@ def entered(tree: str, packages: str | None) -> Iterator[Root]:
         os.mkdir(inside, 0o700)
         if packages is not None:
             os.mkdir(tree + PACKAGES)
-            mounts.mount(packages, tree + PACKAGES, None, mounts.BIND)
-            flags = mounts.BIND | mounts.REMOUNT | mounts.RDONLY | mounts.NOSUID | mounts.NODEV | mounts.NOEXEC
-            mounts.mount(None, tree + PACKAGES, None, flags)
+            mounts.bind_read_only(packages, tree + PACKAGES, mounts.NOEXEC)
+        if furnish is not None:
+            mounted += furnish(tree)
     except OSError as error:
         raise StageError(f"the tree cannot be prepared for package scripts: {error.strerror}") from None
     os.chroot(tree)
