@@ -80,6 +80,14 @@ def _kill_strays() -> None:
             continue
 
 
+def enter(tree: str) -> None:
+    """Make `tree` the root directory of this process, for good: no link in it leads out any more."""
+    os.chroot(tree)
+    os.chdir("/")
+    # From here on the tree's files answer to the names of ours: nothing may be imported any more.
+    sys.path.clear()
+
+
 @contextmanager
 def entered(tree: str, packages: str | None, furnish: Callable[[str], list[str]] | None = None) -> Iterator[Root]:
     """Enter `tree` for the rest of this process's life; `packages`: directory that appears at PACKAGES, read-only.
@@ -119,10 +127,7 @@ def entered(tree: str, packages: str | None, furnish: Callable[[str], list[str]]
             mounted += furnish(tree)
     except OSError as error:
         raise StageError(f"the tree cannot be prepared for package scripts: {error.strerror}") from None
-    os.chroot(tree)
-    os.chdir("/")
-    # From here on the tree's files answer to the names of ours: nothing may be imported any more.
-    sys.path.clear()
+    enter(tree)
     try:
         yield Root(outside)
     finally:
