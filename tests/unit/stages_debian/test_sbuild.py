@@ -113,6 +113,14 @@ def test_what_cannot_be_built_is_refused(run: Run, inputs: dict[str, Path], tree
     assert list(tree.iterdir()) == []
 
 
+@pytest.mark.parametrize("version", [None, "0.9"])
+def test_sbuild_builds_an_unchanged_dsc(run: Run, inputs: dict[str, Path], tree: Path, version: str | None) -> None:
+    if version is not None:
+        (inputs["source"] / "build/app_0.9.dsc").write_text(f"Source: app\nVersion: {version}\n")
+    assert "must have one of app 1.0 beside the source directory, without local changes" in last_line(run(inputs, mode="sbuild"))
+    assert list(tree.iterdir()) == []
+
+
 def test_links_of_the_source_do_not_lead_out(run: Run, inputs: dict[str, Path], tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
