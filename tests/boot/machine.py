@@ -171,6 +171,20 @@ def missing_tools() -> str:
     return ", ".join(lacks)
 
 
+def _drive(image: Path, overlay: Path, grow: int, medium: str) -> list[str]:
+    if medium == "cdrom":
+        return ["-drive", f"file={image},format=raw,if=none,id=medium,readonly=on", "-device", "ide-cd,drive=medium"]
+    if medium == "stick":
+        return [
+            "-drive", f"file={image},format=raw,if=none,id=medium,readonly=on",
+            "-device", "qemu-xhci", "-device", "usb-storage,drive=medium",
+        ]  # fmt: skip
+    found = image_info(image)
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", found["format"], str(overlay)]
+    subprocess.run([*create, str(found["virtual-size"] + grow)], check=True)
+    return ["-drive", f"file={overlay},format=qcow2,if=virtio,cache=unsafe,discard=unmap"]
+
+
 @contextlib.contextmanager
 def boot(
     image: Path,
@@ -181,12 +195,14 @@ def boot(
     memory: int = 2048,
     cpus: int = 2,
     log: Path | None = None,
+    medium: str = "disk",
 ) -> Iterator[Console]:
     """Boot *image* under ``uefi`` (OVMF) or ``bios`` (SeaBIOS) and hand out its console.
 
     :param scratch: a directory for the overlay and the firmware's variables.
     :param grow: bytes by which the machine's disk is bigger than the image.
     :param memory: MiB.
+    :param medium: ``disk``; or for a live medium, which is not written to, ``cdrom`` or ``stick`` (USB).
     :param log: where everything the console says is kept; default: ``console.log`` in *scratch*.
     """
     log = log or scratch / "console.log"
@@ -194,13 +210,10 @@ def boot(
     scratch.mkdir(parents=True, exist_ok=True)
     overlay = scratch / "disk.qcow2"
     image = image.resolve()
-    found = image_info(image)
-    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(image), "-F", found["format"], str(overlay)]
-    subprocess.run([*create, str(found["virtual-size"] + grow)], check=True)
     command = [
         QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
-        "-drive", f"file={overlay},format=qcow2,if=virtio,cache=unsafe,discard=unmap",
+        *_drive(image, overlay, grow, medium),
         "-device", "virtio-rng-pci",
         "-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip

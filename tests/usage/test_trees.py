@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,25 +75,30 @@ def test_a_read_only_file_system_is_mounted_and_its_programs_run(
         is_the_system(root, distro)
 
 
-@pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed")
+@pytest.mark.skipif(not (shutil.which("podman") and shutil.which("runc")), reason="podman or runc is not installed")
 def test_a_container_is_imported_and_run(built: Built, distro: str, tmp_path: Path) -> None:
     archive = built("oci", distro) / "container.tar"
     shown = subprocess.run(["skopeo", "inspect", "--config", f"oci-archive:{archive}"], check=True, capture_output=True)
     config = json.loads(shown.stdout)
     assert config["architecture"] == "amd64" and config["config"]["Cmd"] == ["/bin/bash"]
-    podman = ["podman", "--root", tmp_path / "storage", "--runroot", tmp_path / "run", "--storage-driver", "vfs",
-              "--cgroup-manager", "cgroupfs", "--events-backend", "none"]  # fmt: skip
+    # podman takes no longer path than 50 characters for its run-time files.
+    run_root = tempfile.mkdtemp(dir="/run")
+    podman = ["podman", "--root", tmp_path / "storage", "--runroot", run_root, "--storage-driver", "vfs",
+              "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc"]  # fmt: skip
     try:
         loaded = subprocess.run([*podman, "load", "-q", "-i", archive], check=True, capture_output=True, text=True).stdout
-        image = loaded.strip().removeprefix("Loaded image: ").removeprefix("Loaded image(s): ")
+        image = loaded.strip().rsplit(" ", 1)[-1]
         run = subprocess.run(
-            [*podman, "run", "--rm", "--network", "none", "--cgroups", "disabled", image, "sh", "-c", "hello; dpkg --audit"],
+            # Limits that may be set where root itself may not raise them.
+            [*podman, "run", "--rm", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
+             image, "sh", "-c", "hello; dpkg --audit"],
             check=False, capture_output=True, text=True,
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert run.stdout == "Hello, world!\n"
     finally:
         subprocess.run([*podman, "system", "reset", "--force"], check=False, capture_output=True)
+        shutil.rmtree(run_root, ignore_errors=True)
 
 
 def test_a_distribution_for_wsl_has_what_windows_looks_for(built: Built, distro: str, tmp_path: Path) -> None:

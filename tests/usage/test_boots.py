@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that are neither plain disks nor trees boot: live media, unified kernel images, systemd-boot, verified roots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.boot import machine
+from tests.conftest import REPO
+
+from .conftest import DISTROS, Built
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(machine.missing_tools()), reason=f"booting takes {machine.missing_tools()}"),
+]
+TIMEOUT = float(os.environ.get("FORGE_BOOT_TIMEOUT") or 900)
+PASSWORD = "hello-debian"
+
+# A user who may become root; the password's hash is that of examples/hello-debian.toml.
+BLUEPRINT = """
+name = "boots"
+version = "1.0.0"
+[customizations]
+hostname = "boots"
+[[customizations.user]]
+name = "forge"
+password = "$6$hellodebian$Mo8TybQ8wWZG4iuqa9/WD8o3dCw3wIjY/I4LCW3qJptHvNWgNoPOOMhuafgmdw7AGlTNjB3H5PiyrO/CrYn78/"
+groups = ["sudo"]
+shell = "/bin/bash"
+"""
+
+
+@pytest.fixture(params=DISTROS)
+def distro(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@contextmanager
+def booted(image: Path, firmware: str, scratch: Path, name: str, medium: str = "disk") -> Iterator[machine.Console]:
+    """The console of a machine that has booted the image, with a root shell."""
+    log = REPO / "build" / "boot" / f"{name}-{firmware}-{medium}.log"
+    with machine.boot(image, firmware, scratch / "machine", log=log, medium=medium) as console:
+        console.login("forge", PASSWORD, TIMEOUT)
+        console.become_root(PASSWORD)
+        yield console
+
+
+def output(console: machine.Console, command: str) -> str:
+    answer = console.run(command, 600)
+    assert answer.status == 0, f"{command}: exit status {answer.status}: {answer.text}"
+    return answer.text
+
+
+def is_well(console: machine.Console) -> None:
+    console.run("systemctl is-system-running --wait", 900)
+    assert output(console, "systemctl --failed --no-legend --plain") == ""
+    assert output(console, "hostname") == "boots"
+    assert output(console, "dpkg --audit") == ""
+
+
+@pytest.mark.parametrize(("firmware", "medium"), [("bios", "cdrom"), ("uefi", "cdrom"), ("bios", "stick"), ("uefi", "stick")])
+def test_a_live_medium_boots_and_keeps_changes_in_memory(
+    built: Built, distro: str, tmp_path: Path, firmware: str, medium: str
+) -> None:
+    image = built("iso", distro, BLUEPRINT, "iso") / "live.iso"
+    with booted(image, firmware, tmp_path, f"{distro}-iso", medium) as console:
+        is_well(console)
+        assert "boot=live" in output(console, "cat /proc/cmdline")
+        assert output(console, "findmnt -n -o FSTYPE /") == "overlay"
+        assert "squashfs" in output(console, "findmnt -n -l -o FSTYPE")
+        output(console, "touch /usr/written && rm /usr/written")
+        assert (console.run("test -d /sys/firmware/efi").status == 0) == (firmware == "uefi")
+
+
+def test_the_firmware_boots_a_unified_kernel_image(built: Built, distro: str, tmp_path: Path) -> None:
+    image = built("uki", distro, BLUEPRINT, "uki") / "disk.qcow2"
+    with booted(image, "uefi", tmp_path, f"{distro}-uki") as console:
+        is_well(console)
+        assert output(console, "ls /boot/efi/EFI/BOOT") == "BOOTX64.EFI", "no boot loader is there"
+        assert "debian-" in output(console, "ls /boot/efi/EFI/Linux")
+        assert output(console, "cat /proc/cmdline").startswith("root=UUID=")
+        assert output(console, "dpkg-query -W -f '${Status}' grub-common 2>/dev/null || echo none").endswith("none")
+
+
+def test_systemd_boot_starts_the_kernel_and_knows_its_entries(built: Built, distro: str, tmp_path: Path) -> None:
+    blueprint = BLUEPRINT + '\n[customizations.debian]\nboot_loader = "systemd-boot"\n'
+    image = built("qcow2", distro, blueprint, "systemd-boot") / "disk.qcow2"
+    with booted(image, "uefi", tmp_path, f"{distro}-systemd-boot") as console:
+        is_well(console)
+        status = output(console, "bootctl status --no-pager")
+        assert "systemd-boot" in status
+        assert "debian-" in output(console, "ls /boot/efi/loader/entries")
+
+
+def test_a_verified_root_is_read_only_and_changes_are_gone_after_a_reboot(built: Built, distro: str, tmp_path: Path) -> None:
+    blueprint = BLUEPRINT + "\n[customizations.debian]\nverity = true\n"
+    image = built("uki", distro, blueprint, "verity") / "disk.qcow2"
+    with booted(image, "uefi", tmp_path, f"{distro}-verity") as console:
+        is_well(console)
+        assert "roothash=" in output(console, "cat /proc/cmdline")
+        assert "verity" in output(console, "veritysetup status root")
+        assert output(console, "blockdev --getro /dev/mapper/root") == "1"
+        assert output(console, "findmnt -n -o FSTYPE /") == "overlay"
+        output(console, "echo changed > /etc/changed && sync")
+    with booted(image, "uefi", tmp_path / "again", f"{distro}-verity-again") as console:
+        assert console.run("test -e /etc/changed").status != 0
+
+
+def test_a_root_that_was_tampered_with_does_not_boot(built: Built, distro: str, tmp_path: Path) -> None:
+    import subprocess
+
+    blueprint = BLUEPRINT + "\n[customizations.debian]\nverity = true\n"
+    image = built("uki", distro, blueprint, "verity") / "disk.qcow2"
+    raw = tmp_path / "disk.raw"
+    subprocess.run(["qemu-img", "convert", "-O", "raw", image, raw], check=True)
+    content = raw.read_bytes()
+    # The host name's file is read by every boot.
+    place = content.index(b"boots\n", 600 * 2**20)
+    with raw.open("r+b") as file:
+        file.seek(place)
+        file.write(b"other\n")
+    log = REPO / "build" / "boot" / f"{distro}-verity-tampered.log"
+    with machine.boot(raw, "uefi", tmp_path / "machine", log=log) as console:
+        console.expect(r"device-mapper: verity: \S+: data block \d+ is corrupted", TIMEOUT)
