@@ -24,6 +24,9 @@ from typing import Any
 # Where Debian puts the firmware (packages ovmf and seabios); the 2 MiB variant is not in newer releases.
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+# The same with Secure Boot, and variables with Microsoft's keys, which Debian's shim is signed with.
+SECURE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
+SECURE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")
 QEMU = "qemu-system-x86_64"
 
 FIRMWARE = ("uefi", "bios")
@@ -197,7 +200,7 @@ def boot(
     log: Path | None = None,
     medium: str = "disk",
 ) -> Iterator[Console]:
-    """Boot *image* under ``uefi`` (OVMF) or ``bios`` (SeaBIOS) and hand out its console.
+    """Boot *image* under ``uefi`` (OVMF), ``secure`` (with Secure Boot) or ``bios`` (SeaBIOS) and hand out its console.
 
     :param scratch: a directory for the overlay and the firmware's variables.
     :param grow: bytes by which the machine's disk is bigger than the image.
@@ -211,21 +214,26 @@ def boot(
     overlay = scratch / "disk.qcow2"
     image = image.resolve()
     command = [
-        QEMU, "-accel", "tcg", "-machine", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
+        QEMU, "-accel", "tcg", "-machine", "q35,smm=on" if firmware == "secure" else "q35",
+        "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
         *_drive(image, overlay, grow, medium),
         "-device", "virtio-rng-pci",
         "-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip
-    if firmware == "uefi":
+    if firmware in ("uefi", "secure"):
+        code, template = (SECURE_CODE, SECURE_VARS) if firmware == "secure" else (OVMF_CODE, OVMF_VARS)
         variables = scratch / "vars.fd"
-        shutil.copyfile(OVMF_VARS, variables)
+        shutil.copyfile(template, variables)
         command += [
-            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}",
+            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
             "-drive", f"if=pflash,unit=1,format=raw,file={variables}",
         ]  # fmt: skip
-    elif firmware != "bios":
-        raise ValueError(f"firmware: {firmware!r} is none of {', '.join(FIRMWARE)}")
+    if firmware == "secure":
+        # Only code in system management mode may write to the firmware's variables.
+        command += ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
+    if firmware not in ("uefi", "secure", "bios"):
+        raise ValueError(f"firmware: {firmware!r} is none of {', '.join(FIRMWARE)} and secure")
     (scratch / "command").write_text(shlex.join(command) + "\n")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     console = Console(process, log)

@@ -90,6 +90,16 @@ def test_the_firmware_boots_a_unified_kernel_image(built: Built, distro: str, tm
         assert output(console, "dpkg-query -W -f '${Status}' grub-common 2>/dev/null || echo none").endswith("none")
 
 
+def test_a_disk_boots_with_secure_boot_enforced(built: Built, distro: str, tmp_path: Path) -> None:
+    image = built("qcow2", distro, BLUEPRINT, "secure-boot") / "disk.qcow2"
+    with booted(image, "secure", tmp_path, f"{distro}-secure-boot") as console:
+        is_well(console)
+        # Four bytes of attributes, then the value (UEFI specification, 3.3).
+        state = output(console, "od -An -tu1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
+        assert state.split()[-1] == "1"
+        assert "[integrity]" in output(console, "cat /sys/kernel/security/lockdown")
+
+
 def test_systemd_boot_starts_the_kernel_and_knows_its_entries(built: Built, distro: str, tmp_path: Path) -> None:
     blueprint = BLUEPRINT + '\n[customizations.debian]\nboot_loader = "systemd-boot"\n'
     image = built("qcow2", distro, blueprint, "systemd-boot") / "disk.qcow2"
