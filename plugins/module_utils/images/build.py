@@ -85,7 +85,7 @@ def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
     manifest.add_pipeline(
         Pipeline(
             "build",
-            (debootstrap(definition, build_packages, "minbase"),),
+            (debootstrap(definition, build_packages, "minbase", definition.build_architecture),),
             runner=definition.distribution.runner,
             source_epoch=epoch,
         )

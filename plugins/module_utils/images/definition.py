@@ -25,6 +25,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "images.debian-forge.example.com")
 class Definition:
     """A blueprint, and of what and in which form it becomes an image.
 
+    :param build_architecture: Debian architecture of the machine that builds; the image's own where it is empty.
     :param sources: apt sources that the image itself is configured with; the blueprint's own come in addition.
     :raises ImageError: the image type does not exist for the architecture.
     """
@@ -34,6 +35,7 @@ class Definition:
     architecture: Architecture
     image_type: ImageType
     sources: Sequence[Source] = ()
+    build_architecture: str = ""
 
     def __post_init__(self) -> None:
         if self.image_type.bootable and self.architecture.boot is None:
@@ -54,6 +56,11 @@ class Definition:
     @property
     def customizations(self) -> Customizations:
         return self.blueprint.customizations
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the image is for machines of another architecture than the one that builds it."""
+        return self.build_architecture not in ("", self.architecture.name)
 
     @property
     def boot_loader(self) -> BootLoader:

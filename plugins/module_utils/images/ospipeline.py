@@ -28,7 +28,7 @@ _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "
 
 
 
-def debootstrap(definition: Definition, packages: Sequence[Package], variant: str) -> Stage:
+def debootstrap(definition: Definition, packages: Sequence[Package], variant: str, architecture: str = "") -> Stage:
     """A first system from packages, in an empty tree."""
     references: dict[str, dict[str, Any]] = {}
     for package in packages:
@@ -44,7 +44,7 @@ def debootstrap(definition: Definition, packages: Sequence[Package], variant: st
         "org.osbuild.debootstrap",
         {
             "suite": definition.distribution.suite,
-            "architecture": definition.architecture.name,
+            "architecture": architecture or definition.architecture.name,
             "variant": _VARIANTS[variant],
         },
         inputs={"packages": files_input(references)},

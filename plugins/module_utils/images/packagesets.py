@@ -143,7 +143,11 @@ def package_sets(definition: Definition) -> dict[str, PackageSet]:
     taken = named(definition) | set(debian.exclude)
     own = [name for name in _system(definition) if name not in taken]
     return {
-        "build": PackageSet(include=tuple(sorted(set(_build(definition))))),
+        # The build root is for the machine that builds: emulated tools would take many times as long.
+        "build": PackageSet(
+            include=tuple(sorted(set(_build(definition)))),
+            architecture=definition.build_architecture if definition.foreign else "",
+        ),
         "os": PackageSet(
             include=tuple(sorted({*listed, *own})),
             exclude=debian.exclude,

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 from urllib.parse import quote
 
@@ -83,12 +83,14 @@ class PackageSet:
 
     ``variant``: ``essential`` (Essential: yes), ``minbase`` (and Priority: required, and apt), ``standard`` (and
     Priority: important), ``buildd`` (minbase and build-essential), ``none``.
+    ``architecture``: of the tree, where it is not the request's (the build root of an image for another machine).
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     variant: str = "minbase"
     recommends: bool = False
+    architecture: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,18 @@ class Request:
         foreign = {arch for arch in wanted if arch and arch not in (self.architecture, "all", "any", "native")}
         return (self.architecture, *sorted(foreign))
 
+    def by_architecture(self) -> tuple[Request, ...]:
+        """One request for each native architecture among the sets, that of the request first."""
+        groups: dict[str, dict[str, PackageSet]] = {self.architecture: {}}
+        for name, wanted in self.sets.items():
+            groups.setdefault(wanted.architecture or self.architecture, {})[name] = wanted
+        return tuple(
+            replace(self, architecture=architecture, sets=sets, foreign_architectures=foreign)
+            for architecture, sets in groups.items()
+            if sets
+            for foreign in [self.foreign_architectures if architecture == self.architecture else ()]
+        )
+
     def digest(self) -> str:
         """``sha256:…`` of what was asked for; it says whether a lock file still answers the question.
 
@@ -131,6 +145,7 @@ class Request:
                     "exclude": sorted(set(wanted.exclude)),
                     "variant": wanted.variant,
                     "recommends": wanted.recommends,
+                    **({"architecture": wanted.architecture} if wanted.architecture else {}),
                 }
                 for name, wanted in self.sets.items()
             },

@@ -42,13 +42,26 @@ def resolve(
     """
     check(request)
     hostapt.import_check()
+    deadline = time.monotonic() + timeout
+    # apt knows one native architecture at a time.
+    found = [_resolve(one, scratch, proxy, root, deadline, retry_pauses) for one in request.by_architecture()]
+    return _merged(request, found)
+
+
+def _resolve(
+    request: Request,
+    scratch: Path | None,
+    proxy: str | None,
+    root: Path,
+    deadline: float,
+    retry_pauses: tuple[float, ...],
+) -> Resolution:
     try:
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix="forge-apt-", dir=scratch)).resolve()
     except OSError as error:
         raise PackageError(f"no scratch directory for apt: {error}") from None
-    deadline = time.monotonic() + timeout
     try:
         config = aptroot.create(place, request, root, proxy)
         runner = child.start(
@@ -63,6 +76,20 @@ def resolve(
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return _resolution(request, answer)
+
+
+def _merged(request: Request, found: list[Resolution]) -> Resolution:
+    """The answers of several solves as one; the indices of a suite are the same for all of them."""
+    releases = {(one.suite, one.uri): one for resolution in found for one in resolution.releases}
+    sets = {name: packages for resolution in found for name, packages in resolution.sets.items()}
+    return Resolution(
+        distribution=request.distribution,
+        suite=request.suite,
+        architecture=request.architecture,
+        releases=tuple(release for _key, release in sorted(releases.items())),
+        sets={name: sets[name] for name in request.sets},
+        warnings=tuple(dict.fromkeys(text for resolution in found for text in resolution.warnings)),
+    )
 
 
 def _run(

@@ -81,6 +81,7 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
         architecture=architecture,
         image_type=image_type,
         sources=own,
+        build_architecture=get_architecture(platform.machine()).name,
     )
     request = Request(
         distribution=distribution.name,

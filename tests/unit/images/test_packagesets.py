@@ -84,3 +84,13 @@ def test_a_pinned_version_is_not_asked_for_a_second_time(define):
         load(blueprint), definition.distribution, definition.architecture, definition.image_type, definition.sources
     )
     assert [name for name in os_set(pinned).include if name.startswith("openssh-server")] == ["openssh-server=1:10.*"]
+
+
+def test_the_build_root_is_for_the_machine_that_builds(define):
+    import dataclasses
+
+    foreign = dataclasses.replace(define(architecture="arm64"), build_architecture="amd64")
+    assert package_sets(foreign)["build"].architecture == "amd64"
+    assert package_sets(foreign)["os"].architecture == ""
+    native = dataclasses.replace(define(architecture="arm64"), build_architecture="arm64")
+    assert package_sets(native)["build"].architecture == ""

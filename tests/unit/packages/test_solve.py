@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from ansible_collections.debian_forge.osbuild.plugins.module_utils import packages
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import PackageError
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import PackageSet, Pin, Resolution
 
@@ -167,3 +168,19 @@ def test_unknown_variant_and_word_breaking_input_are_refused_before_apt_runs(rep
         resolve(repo.source("a\nTrusted: yes"))
     with pytest.raises(PackageError, match="pin must be one line"):
         resolve(repo.source(), pins=[Pin("a", "release *\n\nPackage: *", 1)])
+
+
+def test_each_set_is_solved_for_the_machine_its_tree_is_for(repo: Any) -> None:
+    sets = {
+        "build": packages.PackageSet(include=("editor",), variant="none"),
+        "os": packages.PackageSet(include=("game",), variant="none", architecture="i386"),
+    }
+    request = packages.Request("debian-13", "stable", "amd64", (repo.source(),), sets)
+    found = packages.resolve(request, proxy="")
+    assert {package.architecture for package in found.sets["build"]} == {"amd64"}
+    assert [package.spec for package in found.sets["os"]] == ["game:i386=1.0", "libc:i386=2.41-1"]
+    assert len(found.releases) == 1, "the suite is the same for both"
+    lock = packages.loads_lock(packages.dumps_lock(found, request))
+    assert lock.matches(request)
+    plain = {**sets, "os": packages.PackageSet(include=("game",), variant="none")}
+    assert not lock.matches(packages.Request("debian-13", "stable", "amd64", (repo.source(),), plain))
