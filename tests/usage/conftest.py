@@ -35,13 +35,13 @@ def built() -> Iterator[Built]:
     """Return a function that builds an image and gives the folder it lies in; what was built is built once."""
     made: dict[Path, bool] = {}
 
-    def build(image_type: str, distro: str, blueprint: str = SMALL, name: str = "") -> Path:
+    def build(image_type: str, distro: str, blueprint: str = SMALL, name: str = "", **variables: str) -> Path:
         output = FOLDER / f"{distro}-{name or image_type}"
         if output not in made:
             FOLDER.mkdir(parents=True, exist_ok=True)
             source = FOLDER / f"{output.name}.toml"
             source.write_text(blueprint)
-            run = make_image(BLUEPRINT=str(source), DISTRO=distro, IMAGE_TYPE=image_type, OUTPUT=str(output))
+            run = make_image(BLUEPRINT=str(source), DISTRO=distro, IMAGE_TYPE=image_type, OUTPUT=str(output), **variables)
             assert run.returncode == 0, f"make image IMAGE_TYPE={image_type} DISTRO={distro}:\n{run.output[-6000:]}"
             made[output] = True
         return output
