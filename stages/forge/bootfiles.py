@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 
-from . import intree
+from . import intree, treefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,18 +78,16 @@ def check_vendor(path: str, vendor: str) -> None:
             raise ValueError(f"uefi.vendor: {path} does not look for its configuration in EFI/{vendor}; Debian's does in EFI/debian")
 
 
-def copy(source: str, target: str, mode: int = 0o644) -> None:
-    """Copy a file's content, with times of the copy and a mode of its own."""
-    shutil.copyfile(source, target)
-    os.chmod(target, mode)
-
-
-def copy_modules(source: str, target: str) -> None:
-    """Copy what grub loads at run time (modules and their lists), as grub-install does."""
-    os.makedirs(target, exist_ok=True)
-    for name in sorted(os.listdir(source)):
-        if name.endswith((".mod", ".lst")):
-            copy(os.path.join(source, name), os.path.join(target, name))
+def copy_modules(source: str, tree: str, directory: str, suffixes: tuple[str, ...] = (".mod", ".lst")) -> None:
+    """Copy what grub loads at run time (modules and their lists) to a directory of the tree, as grub-install does."""
+    names = sorted(name for name in os.listdir(source) if name.endswith(suffixes))
+    for name in names:
+        # One of the tree's could lead out of it; grub's packages have none.
+        if os.path.islink(os.path.join(source, name)):
+            raise ValueError(f"{name} among the modules of grub is a link; it must be a file")
+    treefile.make_directory(tree, directory)
+    for name in names:
+        treefile.copy(os.path.join(source, name), tree, f"{directory}/{name}")
 
 
 def efi_copies(tree: str, vendor: str, source: str = EFI_DIRECTORY) -> list[tuple[str, str]]:
@@ -129,9 +126,9 @@ def copy_efi(tree: str, copies: Iterable[tuple[str, str]]) -> None:
     """Copy what `efi_copies` found onto the EFI system partition of the tree."""
     for source, path in copies:
         print(f"{source} -> EFI/{path}")
-        target = intree.resolve(tree, f"{EFI_DIRECTORY}/{path}")
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        copy(source, target)
+        target = f"{EFI_DIRECTORY}/{path}"
+        treefile.make_directory(tree, os.path.dirname(target))
+        treefile.copy(source, tree, target)
 
 
 def _debian(suffix: str) -> str:

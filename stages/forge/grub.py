@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 
-from . import intree
+from . import bootfiles, intree
 
 
 def single_quoted(text):
@@ -26,13 +25,9 @@ def serial_setup(serial):
     )
 
 
-def copy_modules(tree, platform, target):
-    """Copy the modules that grub loads at run time, those of `platform` in `tree`, to the directory `target`."""
-    source = intree.resolve(tree, f"/usr/lib/grub/{platform}")
+def copy_modules(system, platform, tree):
+    """Copy the modules that grub loads at run time, those of `platform` in `system`, to /boot/grub of `tree`."""
+    source = intree.resolve(system, f"/usr/lib/grub/{platform}")
     if not os.path.isdir(source):
         raise FileNotFoundError(f"there is no /usr/lib/grub/{platform}; is the grub package for {platform} installed?")
-    os.makedirs(target, exist_ok=True)
-    for name in sorted(os.listdir(source)):
-        if name.endswith((".mod", ".lst")):
-            shutil.copyfile(os.path.join(source, name), os.path.join(target, name))
-            os.chmod(os.path.join(target, name), 0o644)
+    bootfiles.copy_modules(source, tree, f"/boot/grub/{platform}")

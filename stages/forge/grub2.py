@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import intree
+from . import intree, treefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,25 +124,10 @@ def double_quoted(value: str) -> str:
     return '"' + value.replace('"', '\\"') + '"'
 
 
-def write(tree: str, path: str, text: str) -> None:
-    """Write a file of the tree, with mode 0644; its directory must exist."""
-    place = intree.resolve(tree, path)
-    with open(place, "w", encoding="utf8") as file:
-        file.write(text)
-    os.chmod(place, 0o644)
-
-
-def make_directory(tree: str, path: str) -> str:
-    """Make a directory of the tree with what is missing above it, and return its place."""
-    place = intree.resolve(tree, path)
-    os.makedirs(place, exist_ok=True)
-    return place
-
-
 def write_defaults(tree: str, lines: Iterable[str]) -> None:
     """Write /etc/default/grub."""
-    make_directory(tree, "/etc/default")
-    write(tree, "/etc/default/grub", "\n".join(lines) + "\n")
+    treefile.make_directory(tree, "/etc/default")
+    treefile.write(tree, "/etc/default/grub", "\n".join(lines) + "\n")
 
 
 def vendor_directory(tree: str, vendor: str) -> str:

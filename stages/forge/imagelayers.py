@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from . import laying, members
 from .errors import StageError
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+_HEX = re.compile(r"[0-9a-f]{32,128}")
 # Root directory of an image that does not say.
 ROOT_MODE = 0o555
 
@@ -22,7 +24,15 @@ def layer_files(directory: str) -> list[str]:
         manifest = json.load(file)
     if not isinstance(manifest.get("layers"), list):
         raise StageError(f"the image's manifest must list layers, found one of type {manifest.get('mediaType', 'unknown')}")
-    return [os.path.join(directory, layer["digest"].partition(":")[2]) for layer in manifest["layers"]]
+    return [blob(directory, layer["digest"]) for layer in manifest["layers"]]
+
+
+def blob(directory: str, digest: str) -> str:
+    """Path of what the manifest names by its digest. StageError for what is none: it would be a path of any kind."""
+    name = digest.partition(":")[2]
+    if not _HEX.fullmatch(name):
+        raise StageError(f"the image's manifest names {digest[:80]!r}, which is no digest")
+    return os.path.join(directory, name)
 
 
 def _white_out(place: str, keep: set[str]) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import tarfile
 import time
 
+from . import imagelayers
 from .errors import StageError
 
 TYPE_CHECKING = False
@@ -138,12 +139,12 @@ def unpack(source: str, directory: str) -> tuple[str, str]:
         raise StageError(f"inputs.images cannot be read: {(result.stderr.strip().splitlines() or ['no output'])[-1]}")
     with open(os.path.join(image, "manifest.json"), encoding="utf8") as file:
         manifest = json.load(file)
-    with open(os.path.join(image, manifest["config"]["digest"].partition(":")[2]), encoding="utf8") as file:
+    with open(imagelayers.blob(image, manifest["config"]["digest"]), encoding="utf8") as file:
         commit = (json.load(file).get("config", {}).get("Labels") or {}).get(COMMIT_LABEL)
     root = os.path.join(directory, "root")
     os.mkdir(root)
     for layer in manifest["layers"]:
-        path = os.path.join(image, layer["digest"].partition(":")[2])
+        path = imagelayers.blob(image, layer["digest"])
         # tar finds out about compression by itself; a layer without the member is no error here.
         subprocess.run(["tar", "-C", root, "--no-same-owner", "-xf", path, REPO], capture_output=True, check=False)
         os.unlink(path)

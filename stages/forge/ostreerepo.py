@@ -77,7 +77,15 @@ def locate(tree: str, path: str, option: str = "repo") -> str:
     repo = intree.resolve(tree, path)
     if not os.path.isdir(os.path.join(repo, "objects")):
         raise StageError(f"{option}: the tree has no OSTree repository at {path}")
+    check_links(tree, repo, option)
     return repo
+
+
+def check_links(tree: str, repo: str, option: str = "repo") -> None:
+    """ostree follows links in a repository. StageError for one that leads out of the tree."""
+    for name in os.listdir(repo):
+        if not intree.is_below(tree, os.path.join(repo, name)):
+            raise StageError(f"{option}: {name} in the repository is a link that leads out of the tree")
 
 
 def commits(inputs: Mapping[str, Any], name: str) -> tuple[str, dict[str, dict[str, Any]]]:

@@ -128,7 +128,12 @@ def collect(folder: str, names: Sequence[str], target: str, epoch: int | None) -
     os.makedirs(target, exist_ok=True)
     for name in names:
         place = os.path.join(target, name)
-        shutil.copyfile(os.path.join(folder, name), place)
+        # A link there is not written through, nor is one read that the build puts in place of a result.
+        if os.path.islink(place):
+            os.unlink(place)
+        shutil.copyfile(os.path.join(folder, name), place, follow_symlinks=False)
+        if os.path.islink(place):
+            raise StageError(f"the build lists {name!r}, which is no file")
         os.chmod(place, 0o644)
         if epoch is not None:
             os.utime(place, (epoch, epoch))

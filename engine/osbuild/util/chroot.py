@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from .path import resolve_in
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,8 @@ class Chroot:
         self._bind_mounts = list(bind_mounts or [])
 
     def _target(self, directory: str) -> str:
-        target = os.path.join(self.root, directory.lstrip("/"))
+        # A link there is the tree's own: mount(8) would follow it out of the tree.
+        target = resolve_in(self.root, directory)
         if not os.path.exists(target):
             print(f"Making missing chroot directory: {directory}")
             os.makedirs(target)
@@ -51,7 +54,7 @@ class Chroot:
     ) -> None:
         failed = []
         for directory in ["/proc", "/dev", "/sys", *reversed(self._bind_mounts)]:
-            target = os.path.join(self.root, directory.lstrip("/"))
+            target = resolve_in(self.root, directory)
             if subprocess.run(["umount", "--lazy", target], check=False).returncode != 0:
                 failed.append(target)
         if failed:
