@@ -277,3 +277,62 @@ class TestBootctl:
     def test_wrong_options(self, repo, system, options, message):
         result = self.run(repo, system, **options)
         assert result.returncode == 1 and message in result.stderr
+
+
+LEGACY = {"rootfs": {"uuid": ROOT}, "entries": [ENTRY], "bios": {"platform": "i386-pc"}}
+FILES = [
+    ("grub2", {"root_fs_uuid": ROOT, "legacy": "i386-pc"}, path)
+    for path in ("etc/default/grub", *(f"boot/grub2/{name}" for name in ("grub.cfg", "grubenv", "fonts/unicode.pf2", "i386-pc/normal.mod")))
+]
+FILES += [("grub2.legacy", LEGACY, f"boot/grub2/{name}") for name in ("grub.cfg", "fonts/unicode.pf2", "i386-pc/normal.mod")]
+FILES += [("grub2.iso", ISO, f"EFI/BOOT/{name}") for name in ("grub.cfg", "BOOTX64.EFI", "fonts/unicode.pf2")]
+FILES += [("grub2.iso", ISO, path) for path in ("boot/grub/grub.cfg", ".disk/info")]
+FILES += [("grub2.iso.legacy", ISO, f"boot/grub2/{name}") for name in ("grub.cfg", "i386-pc/normal.mod")]
+FILES += [
+    ("debian.grub", {"root-fs-uuid": ROOT, "platforms": ["i386-pc"]}, path)
+    for path in ("etc/default/grub.d/50-image.cfg", *(f"boot/grub/{name}" for name in ("grub.cfg", "grubenv", "i386-pc/normal.mod")))
+]
+
+
+class TestLinksThatLeadOut:
+    @pytest.fixture
+    def system(self, packages: Path) -> Path:
+        (packages / "boot").mkdir()
+        for name in ("vmlinuz-6.12.1-amd64", "initrd.img-6.12.1-amd64"):
+            (packages / "boot" / name).touch()
+        return packages
+
+    @pytest.mark.parametrize(("name", "options", "path"), FILES)
+    def test_one_in_place_of_a_file_is_not_written_through(self, load, system, outside, name, options, path):
+        (outside / "f").write_text("keep")
+        (system / path).parent.mkdir(parents=True, exist_ok=True)
+        (system / path).symlink_to(outside / "f")
+        Path(f"{system}{outside}").mkdir(parents=True)
+        load(name).main(str(system), options)
+        assert (outside / "f").read_text() == "keep"
+        assert (Path(f"{system}{outside}/f") if (system / path).is_symlink() else system / path).is_file()
+
+    @pytest.mark.parametrize(("name", "options", "path"), FILES)
+    def test_one_in_place_of_a_directory_is_not_followed(self, load, system, outside, name, options, path):
+        (system / path).parent.parent.mkdir(parents=True, exist_ok=True)
+        (system / path).parent.symlink_to(outside)
+        Path(f"{system}{outside}").mkdir(parents=True)
+        load(name).main(str(system), options)
+        assert not list(outside.iterdir())
+        assert Path(f"{system}{outside}", Path(path).name).is_file()
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("grub2", {"root_fs_uuid": ROOT, "legacy": "i386-pc"}),
+            ("grub2.legacy", LEGACY),
+            ("debian.grub", {"root-fs-uuid": ROOT, "platforms": ["i386-pc"]}),
+        ],
+    )
+    def test_one_among_the_modules_is_not_read(self, load, system, outside, name, options):
+        (outside / "secret").write_text("secret")
+        (system / "usr/lib/grub/i386-pc/normal.mod").unlink()
+        (system / "usr/lib/grub/i386-pc/normal.mod").symlink_to(outside / "secret")
+        with pytest.raises(ValueError, match=r"normal.mod among the modules of grub is a link; it must be a file"):
+            load(name).main(str(system), options)
+        assert not list((system / "boot").glob("**/normal.mod"))

@@ -80,3 +80,33 @@ def test_links_out_of_the_tree_are_not_followed(load, tree: Path, system: Path, 
     (tree / "live").symlink_to(outside)
     run(load, tree, system)
     assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["live/vmlinuz", "live/initrd.img", ".disk/info"]
+    + [f"boot/grub/{name}" for name in ("grub.cfg", "efi.img", "eltorito.img", "i386-pc/linux.mod")],
+)
+def test_a_link_in_place_of_a_file_is_not_written_through(load, tree: Path, system: Path, outside: Path, path: str) -> None:
+    (outside / "f").write_text("keep")
+    (tree / path).parent.mkdir(parents=True)
+    (tree / path).symlink_to(outside / "f")
+    Path(f"{tree}{outside}").mkdir(parents=True)
+    run(load, tree, system)
+    assert (outside / "f").read_text() == "keep"
+
+
+def test_the_kernel_is_one_of_the_input(load, tree: Path, system: Path, outside: Path) -> None:
+    (outside / "secret").write_text("secret")
+    kernel = system / "boot/vmlinuz-6.12.1-amd64"
+    kernel.unlink()
+    kernel.symlink_to(outside / "secret")
+    with pytest.raises(FileNotFoundError, match="/boot/vmlinuz-6.12.1-amd64 of the input tree is no file of it"):
+        run(load, tree, system)
+    assert not list(tree.iterdir())
+
+
+def test_an_architecture_without_boot_loaders_is_refused(load, tree: Path, system: Path) -> None:
+    with pytest.raises(ValueError, match="architecture: riscv64 has no boot loader for a medium"):
+        run(load, tree, system, architecture="riscv64")
+    assert not list(tree.iterdir())
