@@ -50,6 +50,11 @@ def resolve(tree: str | os.PathLike[str], path: str | os.PathLike[str], *, follo
     return os.path.join(tree, *done)
 
 
+def confined(tree: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
+    """Return `path`, put together below `tree` with names from elsewhere, as resolve() finds it inside the tree."""
+    return resolve(tree, os.fspath(path).removeprefix(os.fspath(tree)))
+
+
 def is_below(tree: str | os.PathLike[str], path: str | os.PathLike[str]) -> bool:
     """Tell whether `path`, followed as the running process would follow it, is `tree` or lies below it."""
     root = os.path.realpath(tree)

@@ -377,3 +377,18 @@ def test_a_chroot_mounts_inside_the_tree(tree, outside, calls) -> None:
     words = [word for argv in calls for word in argv]
     assert f"{tree}{outside}" in words
     assert str(outside) not in words and str(tree / "proc") not in words
+
+
+@pytest.mark.parametrize("osname", ["../../../../outside", "link"])
+def test_a_deployment_is_one_of_the_tree(load, tree, outside, monkeypatch, osname) -> None:
+    from osbuild.util import ostree
+
+    monkeypatch.setattr(ostree, "rev_parse", lambda _repo, ref: ref)
+    (tree / "ostree/deploy").mkdir(parents=True)
+    (tree / "ostree/deploy/link").symlink_to(outside)
+    (outside / "deploy/c.0/etc").mkdir(parents=True)
+    options = {"filesystems": [], "ostree": {"deployment": {"osname": osname, "ref": "c"}}}
+    with pytest.raises(FileNotFoundError):
+        start(load("fstab"), tree, options)
+    assert os.listdir(outside / "deploy/c.0/etc") == []
+    assert load("bootupd").system_root(str(tree), options["ostree"]["deployment"]).startswith(f"{tree}/")
