@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ..containers.model import Container
 from .debianmodel import Answer, Archive, Cleanup, Dpkg, Interface, Network, Overlay, Script, UnattendedUpgrades
 from .diskmodel import Disk, DiskPartition, LogicalVolume, Subvolume
 from .load import load
@@ -25,7 +26,7 @@ from .model import (
     Timezone,
     User,
 )
-from .sectionmodel import Container, Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd, Zone
+from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd, Zone
 
 __all__ = [
     "Answer",

@@ -86,7 +86,7 @@ def _root_login(table: Table) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value in _ROOT_LOGIN:
-        return value
+        return str(value) if value else None
     raise table.error("permit_root_login", f"must be true, false, {' or '.join(_ROOT_LOGIN[2:])}, found {kind(value)}")
 
 

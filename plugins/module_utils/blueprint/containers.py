@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import re
 
+from ..containers.model import Container
 from .describe import YES, section
 from .fields import Table, show, unique
 from .paths import canonical
-from .sectionmodel import Container
 
 # The distribution project's reference grammar: a host that is recognised by a dot, a port or localhost, lower-case
 # path components, a tag, a digest.

@@ -28,4 +28,4 @@ class Field:
 
 def section(prefix: str, *rows: Row) -> tuple[Field, ...]:
     """Fields below the table *prefix*."""
-    return tuple(Field(f"{prefix}.{key}" if prefix else key, *rest) for key, *rest in rows)
+    return tuple(Field(f"{prefix}.{key}" if prefix else key, verdict, rule, meaning) for key, verdict, rule, meaning in rows)

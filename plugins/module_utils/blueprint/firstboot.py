@@ -13,7 +13,7 @@ from .fields import Table, unique
 from .sectionmodel import FirstbootScript
 from .unsupported import never
 
-_TYPES: tuple[Literal["custom", "aap", "satellite"], ...] = ("custom", "aap", "satellite")
+_TYPES: tuple[Literal["custom", "aap"], ...] = ("custom", "aap")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _URL = re.compile(r"https://[^\s\"'\\$`]+")
@@ -46,9 +46,9 @@ def read_firstboot(table: Table | None) -> tuple[FirstbootScript, ...]:
 
 
 def _script(table: Table, number: int) -> FirstbootScript:
-    type_ = table.required("type", table.choice("type", _TYPES))
-    if type_ == "satellite":
+    if table.content.get("type") == "satellite":
         raise never(table.at("type"), "registration with Red Hat Satellite has no client in Debian", "type custom")
+    type_: Literal["custom", "aap"] = table.required("type", table.choice("type", _TYPES))
     name = table.text("name", _NAME, "1 to 64 of [A-Za-z0-9_-], the first a letter or digit") or f"{type_}-{number}"
     contents, url, key = "", "", ""
     cacerts: tuple[str, ...] = ()

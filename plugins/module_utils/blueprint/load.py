@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ..containers.model import Container
 from ..errors import BlueprintError
 from .containers import read_containers
 from .customizations import read_customizations
 from .describe import MAP, YES, section
 from .fields import Table, unique
 from .model import Blueprint, PackageSpec
-from .sectionmodel import Container
 from .unsupported import refuse
 
 _NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]+")

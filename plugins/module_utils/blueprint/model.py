@@ -7,10 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..containers.model import Container
 from ..packages.model import Pin, Source
 from .debianmodel import Answer, Archive, Cleanup, Dpkg, Network, Overlay, Script, UnattendedUpgrades
 from .diskmodel import Disk
-from .sectionmodel import Container, Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd
+from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd
 
 #: How the machine gets from its firmware to the kernel.
 BootLoader = Literal["grub", "systemd-boot", "uki"]

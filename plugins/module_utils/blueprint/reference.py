@@ -15,7 +15,6 @@ from . import (
     disk,
     firewall,
     firstboot,
-    load,
     network,
     nodes,
     repositories,
@@ -23,10 +22,11 @@ from . import (
     upkeep,
 )
 from .describe import Field
+from .load import FIELDS as _LOAD
 
 #: In the order people read them.
 FIELDS: tuple[Field, ...] = (
-    *load.FIELDS,
+    *_LOAD,
     *containers.FIELDS,
     *customizations.FIELDS,
     *accounts.FIELDS,

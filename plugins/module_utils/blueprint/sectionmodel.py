@@ -11,20 +11,6 @@ from ..packages.model import Source
 
 
 @dataclass(frozen=True)
-class Container:
-    """A container image to put into the system.
-
-    ``source`` is a reference such as ``registry.example.com/app:1``; ``name`` the one it shall have, ``local`` whether it
-    comes from the building host's container storage instead of a registry.
-    """
-
-    source: str
-    name: str
-    tls_verify: bool = True
-    local: bool = False
-
-
-@dataclass(frozen=True)
 class Zone:
     """A zone of firewalld, and the networks that belong to it."""
 

@@ -408,7 +408,7 @@ def test_unknown_keys_are_warnings_with_their_path() -> None:
     found = load({"name": "x", "packges": [], "customizations": {"usrs": [], "user": [{"name": "a", "key": KEY, "sudo": True}]}})
     assert found.warnings == (
         "customizations.user[0].sudo: unknown key, ignored",
-        "customizations.usrs: unknown key, ignored; did you mean 'user'?",
+        "customizations.usrs: unknown key, ignored; did you mean 'users'?",
         "packges: unknown key, ignored; did you mean 'packages'?",
     )
 
