@@ -78,7 +78,9 @@ def generic(path: str) -> str:
 def refuse(table: Table) -> None:
     """Raise BlueprintError for the first refused key of a table; those that ask for nothing count as read."""
     for key in list(table.content):
-        found = NEVER.get(generic(table.at(key)))
+        # The Cloud API's spelling.
+        path = generic(table.at(key)).replace(".custom_repositories[]", ".repositories[]")
+        found = NEVER.get(path)
         if found is None:
             continue
         # Clients that serialise a whole form send empty sections: nothing is asked for in them.

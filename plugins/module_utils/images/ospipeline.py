@@ -15,8 +15,8 @@ from .access import certificate_stages
 from .aptconfig import apt_config
 from .containers import container_stages
 from .definition import Definition
-from .initramfs import initramfs_stage
 from .firewall import firewall_stages
+from .initramfs import initramfs_stage
 from .kernelargs import SERIAL_SPEED, kernel_arguments
 from .kernelinstall import command_line_stage
 from .layout import Layout, Mount

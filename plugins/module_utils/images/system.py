@@ -7,8 +7,8 @@ from __future__ import annotations
 from ..blueprint import Customizations
 from .access import access_files
 from .definition import Definition
-from .kernelinstall import kernel_install_files
 from .firstboot import first_boot_files, first_boot_units
+from .kernelinstall import kernel_install_files
 from .openscap import scap_files
 from .packagesets import TIME_DAEMONS, named, own_network_setup
 from .systemfile import SystemFile

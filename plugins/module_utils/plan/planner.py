@@ -150,15 +150,16 @@ def make_plan(
     same_images = lock is not None and {(one.source, one.local, one.id) for one in lock.containers} == {
         (one.source, one.local, one.id) for one in containers
     }
+    kept = fits
     if lock is not None and fits:
         resolution = lock.resolution(request.sources)
     else:
         resolution = (resolver or resolve)(request)
         if lock is not None and lock.matches(request) and _same_packages(lock, resolution):
             # Only the indices are newer: the image stays what it is, and so does the lock file.
-            resolution = lock.resolution(request.sources)
+            resolution, kept = lock.resolution(request.sources), True
     lock_text = dumps_lock(resolution, request, containers)
-    if lock is not None and same_images and resolution.releases == lock.releases and inputs.lock:
+    if kept and same_images and inputs.lock:
         lock_text = inputs.lock.read_text(encoding="utf-8")
     manifest = make_manifest(definition, resolution, containers)
     document = manifest.to_dict()
