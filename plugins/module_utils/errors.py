@@ -32,6 +32,10 @@ class ImageError(ForgeError):
     """Unknown distribution, architecture or image type, or a combination that cannot be built."""
 
 
+class ContainerError(ForgeError):
+    """A container image could not be looked up."""
+
+
 class ManifestError(ForgeError):
     """A manifest is malformed."""
 

@@ -84,6 +84,10 @@ def test_no_host_names_of_package_sources_and_no_paths_of_this_machine() -> None
     assert not found
 
 
+def test_reference_of_blueprints_is_up_to_date() -> None:
+    run(sys.executable, "tools/blueprint-docs", "--check")
+
+
 def test_sanity_ignores_name_every_program_and_nothing_else() -> None:
     run(sys.executable, "tools/sanity-ignores", "--check")
 

@@ -19,9 +19,12 @@ FORBIDDEN = {
     "engine": ("ansible", "ansible_collections", "plugins", "services", "apt", "apt_pkg", "stages"),
     "stages": ("ansible", "ansible_collections", "plugins", "services", "apt", "apt_pkg"),
     "plugins/module_utils": ("ansible", "osbuild", "stages", "services"),
-    "plugins/module_utils/manifest": (f"{LIBRARY}.images", f"{LIBRARY}.packages", f"{LIBRARY}.blueprint", f"{LIBRARY}.driver"),
+    "plugins/module_utils/manifest": (
+        f"{LIBRARY}.images", f"{LIBRARY}.packages", f"{LIBRARY}.blueprint", f"{LIBRARY}.containers", f"{LIBRARY}.driver",
+    ),
     "plugins/module_utils/images": (f"{LIBRARY}.driver", f"{LIBRARY}.jobs", f"{LIBRARY}.plan", "subprocess"),
     "plugins/module_utils/blueprint": (f"{LIBRARY}.images", f"{LIBRARY}.driver", f"{LIBRARY}.jobs", f"{LIBRARY}.plan"),
+    "plugins/module_utils/containers": (f"{LIBRARY}.images", f"{LIBRARY}.blueprint", f"{LIBRARY}.driver", f"{LIBRARY}.plan"),
     "plugins/module_utils/packages": (f"{LIBRARY}.images", f"{LIBRARY}.driver", f"{LIBRARY}.jobs", f"{LIBRARY}.plan"),
 }
 APT = ("apt", "apt_pkg", "apt_inst", "aptsources")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ..containers.model import Container
+from .debianmodel import Answer, Archive, Cleanup, Dpkg, Interface, Network, Overlay, Script, UnattendedUpgrades
 from .diskmodel import Disk, DiskPartition, LogicalVolume, Subvolume
 from .load import load
 from .model import (
@@ -24,8 +26,26 @@ from .model import (
     Timezone,
     User,
 )
+from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd, Zone
 
 __all__ = [
+    "Answer",
+    "Archive",
+    "Cleanup",
+    "Container",
+    "Dpkg",
+    "Firewall",
+    "FirstbootScript",
+    "Installer",
+    "Interface",
+    "Network",
+    "Openscap",
+    "Overlay",
+    "Repository",
+    "Script",
+    "Sshd",
+    "UnattendedUpgrades",
+    "Zone",
     "Blueprint",
     "BootLoader",
     "Customizations",

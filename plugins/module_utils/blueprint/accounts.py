@@ -8,6 +8,7 @@ import dataclasses
 import re
 
 from ..errors import BlueprintError
+from .describe import YES, section
 from .fields import Table, show, unique
 from .model import Group, User
 from .passwords import crypt_password, is_crypted, is_weak
@@ -22,12 +23,47 @@ _GECOS = re.compile(r"[^:\x00-\x1f\x7f]*")
 _KEY_TYPE = re.compile(r"(?:^|\s)(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+)\s", re.MULTILINE)
 _MAPPED_GROUPS = {"wheel": "sudo"}
 
+FIELDS = (
+    *section(
+        "customizations.user[]",
+        ("name", YES, NAME_RULE, "An account; one that exists, such as root, is changed."),
+        ("description", YES, "one line without a colon", "Full name."),
+        (
+            "password", YES, "crypt(5) text, or plain",
+            "Plain ones are hashed at once and kept nowhere. Without password and key a user is locked.",
+        ),
+        ("key", YES, "ssh public key", "~/.ssh/authorized_keys."),
+        ("home", YES, "absolute path", "By default /home/NAME."),
+        ("shell", YES, "absolute path", "By default /bin/bash."),
+        ("groups", YES, "array of groups", "Further groups; `wheel` means `sudo`, with a warning."),
+        ("uid", YES, "number", "Its id."),
+        ("gid", YES, "number", "Id of its primary group."),
+        ("expiredate", YES, "days since 1970-01-01", "When the account ends."),
+        ("force_password_reset", YES, "boolean", "The password must be changed at the first login."),
+    ),
+    *section(
+        "customizations.sshkey[]",
+        ("user", YES, "name", "Deprecated, with a warning: appended to the user's keys."),
+        ("key", YES, "ssh public key", "The key."),
+    ),
+    *section(
+        "customizations.group[]",
+        ("name", YES, NAME_RULE, "A group."),
+        ("gid", YES, "number", "Its id."),
+    ),
+    *section(
+        "customizations",
+        ("users", YES, "as `user`", "The Cloud API's spelling of it."),
+        ("groups", YES, "as `group`", "The Cloud API's spelling of it."),
+    ),
+)  # fmt: skip
+
 
 def read_users(table: Table, blueprint: str) -> tuple[User, ...]:
     """Users, with the keys of the deprecated ``sshkey`` form added to them."""
-    users = unique(
-        tuple(_user(item, blueprint) for item in table.tables("user")), lambda user: user.name, table.at("user"), "user"
-    )
+    spelling = table.either("user", "users")
+    found = tuple(_user(item, blueprint) for item in table.tables(spelling))
+    users = unique(found, lambda user: user.name, table.at(spelling), "user")
     if table.has("sshkey"):
         table.warn("sshkey", "deprecated; use customizations.user with key")
     for item in table.tables("sshkey"):
@@ -126,13 +162,14 @@ def _groups(table: Table) -> tuple[str, ...]:
 
 def read_groups(table: Table) -> tuple[Group, ...]:
     groups = []
-    for item in table.tables("group"):
+    spelling = table.either("group", "groups")
+    for item in table.tables(spelling):
         name = item.required("name", item.text("name", NAME, NAME_RULE))
         groups.append(Group(name, item.integer("gid", 0, LAST_ID)))
         item.close()
-    found = unique(tuple(groups), lambda group: group.name, table.at("group"), "group")
+    found = unique(tuple(groups), lambda group: group.name, table.at(spelling), "group")
     ids = tuple(group for group in found if group.gid is not None)
-    unique(ids, lambda group: group.gid, table.at("group"), "gid")
+    unique(ids, lambda group: group.gid, table.at(spelling), "gid")
     return found
 
 

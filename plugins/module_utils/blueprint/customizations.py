@@ -1,20 +1,23 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: BSD-2-Clause
-"""``[customizations]``, but for accounts (:mod:`.accounts`) and ``[customizations.debian]`` (:mod:`.debian`)."""
+"""``[customizations]``: its simple keys, and what has no file of its own."""
 
 from __future__ import annotations
 
 import re
 from typing import get_args
 
-from .accounts import LAST_ID, NAME, NAME_RULE, check_ids, read_groups, read_users
+from .access import read_cacerts, read_installer, read_openscap, read_sshd
+from .accounts import check_ids, read_groups, read_users
+from .containers import read_storage
 from .debian import read_debian
+from .describe import MAP, YES, section
 from .disk import read_disk, read_size
-from .fields import Table, is_integer, kind, show, unique
+from .fields import Table, show, unique
+from .firewall import read_firewall
+from .firstboot import read_firstboot
 from .model import (
     Customizations,
-    Directory,
-    File,
     Filesystem,
     Iso,
     Kernel,
@@ -23,8 +26,10 @@ from .model import (
     Services,
     Timezone,
 )
-from .paths import check_nodes, mountpoint_problem, node_problem
-from .unsupported import empty, known_below, refuse
+from .nodes import read_directories, read_files
+from .paths import check_nodes, mountpoint_problem
+from .repositories import read_repositories
+from .unsupported import empty, refuse
 
 # hostname(7): labels of RFC 1123; the kernel's limit is 64.
 _HOSTNAME = re.compile(
@@ -40,20 +45,45 @@ _LANGUAGE = re.compile(r"(?:C|POSIX|[a-z]{2,3}(?:_[A-Z]{2})?)(?:\.[A-Za-z0-9-]+)
 _KEYBOARD = re.compile(r"[A-Za-z0-9_-]+")
 # systemd.unit(5)
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
-_MODE = re.compile(r"0?[0-7]{3}")
 _MODES: tuple[PartitioningMode, ...] = get_args(PartitioningMode)
-_ID = re.compile(r"\d+")
 
 
-def read_customizations(table: Table | None, blueprint: str, warnings: list[str]) -> Customizations:
+FIELDS = section(
+    "customizations",
+    ("hostname", YES, "hostname(7)", "/etc/hostname, and 127.0.1.1 in /etc/hosts."),
+    ("kernel.name", MAP, "`kernel`, `kernel-rt`, package or flavour", "Kernel package: `cloud-amd64` is linux-image-cloud-amd64."),
+    (
+        "kernel.append", MAP, "one line",
+        "Words for the kernel's command line, whatever starts it: grub, systemd-boot or a unified kernel image.",
+    ),
+    ("timezone.timezone", YES, "name of the tz database", "/etc/localtime, and /etc/timezone up to Debian 12."),
+    ("timezone.ntpservers", MAP, "array of hosts", "For systemd-timesyncd, or chrony if `packages` has it."),
+    ("locale.languages", YES, "array of locales", "Package locales generates them; the first is LANG."),
+    ("locale.keyboard", YES, "layout", "/etc/default/keyboard; names of console keymaps are translated."),
+    ("services.enabled", YES, "array of units", "Enabled, also by a preset."),
+    ("services.disabled", YES, "array of units", "Disabled; a preset keeps packages from enabling them again."),
+    ("services.masked", YES, "array of units", "Masked."),
+    (
+        "filesystem[].mountpoint", YES, "/, /boot, and /data, /home, /opt, /srv, /tmp, /usr, /var and below",
+        "A partition, or volume as `partitioning_mode` says.",
+    ),
+    ("filesystem[].minsize", YES, "bytes or `10 GiB`", "Its least size. Also `size`, `min_size`."),
+    ("filesystem[].size", YES, "as `minsize`", "Another word for it."),
+    ("filesystem[].min_size", YES, "as `minsize`", "The Cloud API's spelling of it."),
+    ("partitioning_mode", YES, "`raw`, `lvm`, `auto-lvm`, `btrfs`", "auto-lvm: LVM where there are further mount points."),
+    ("iso.volume_id", YES, "1 to 32 of A-Z, 0-9, _ and -", "For live media."),
+    ("iso.publisher", YES, "one line", "For live media."),
+    ("iso.application_id", YES, "one line", "For live media."),
+)  # fmt: skip
+
+
+def read_customizations(table: Table | None, blueprint: str) -> Customizations:
     if table is None:
         return Customizations()
-    refuse(table.content, table.path)
-    for key in known_below(table.path):
-        table.take(key)
+    refuse(table)
     users = read_users(table, blueprint)
     check_ids(users)
-    files, directories = _files(table), _directories(table)
+    files, directories = read_files(table), read_directories(table)
     check_nodes(files, directories)
     debian = table.table("debian")
     found = Customizations(
@@ -70,6 +100,14 @@ def read_customizations(table: Table | None, blueprint: str, warnings: list[str]
         directories=directories,
         files=files,
         iso=_iso(table),
+        firewall=read_firewall(table.table("firewall")),
+        openscap=read_openscap(table.table("openscap")),
+        repositories=read_repositories(table),
+        cacerts=read_cacerts(table.table("cacerts")),
+        containers_storage=read_storage(table.table("containers-storage")),
+        firstboot=read_firstboot(table.table("firstboot")),
+        sshd=read_sshd(table.table("sshd")),
+        installer=read_installer(table.table("installer")),
         debian=read_debian(debian),
     )
     table.close()
@@ -139,13 +177,9 @@ def _filesystem(table: Table) -> tuple[Filesystem, ...]:
         problem = mountpoint_problem(mountpoint)
         if problem:
             raise item.error("mountpoint", f"{show(mountpoint)} {problem}")
-        key = "size" if item.has("size") and not item.has("minsize") else "minsize"
-        if item.has("minsize") and item.has("size"):
-            raise item.error("size", "is another word for minsize; give only one of them")
-        found.append(Filesystem(mountpoint, read_size(item, key)))
+        found.append(Filesystem(mountpoint, read_size(item, item.either("minsize", "size", "min_size"))))
         item.close()
     return unique(tuple(found), lambda entry: entry.mountpoint, table.at("filesystem"), "mount point")
-
 
 
 def _partitioning_mode(table: Table) -> PartitioningMode:
@@ -168,64 +202,3 @@ def _iso(table: Table) -> Iso:
     )
     inner.close()
     return found
-
-
-def _path(table: Table) -> str:
-    path = table.required("path", table.text("path"))
-    problem = node_problem(path)
-    if problem:
-        raise table.error("path", f"{show(path)} {problem}")
-    return path
-
-
-def _owner(table: Table, key: str) -> str | int | None:
-    value = table.take(key)
-    if value is None or value == "":
-        return None
-    if is_integer(value) or (isinstance(value, str) and _ID.fullmatch(value)):
-        number = int(value)
-        if not 0 <= number <= LAST_ID:
-            raise table.error(key, f"{number} is out of range 0..{LAST_ID}")
-        return number
-    if not isinstance(value, str):
-        raise table.error(key, f"must be a name or a numeric id, found {kind(value)}")
-    return table.check_text(key, value, NAME, NAME_RULE)
-
-
-def _mode(table: Table) -> int | None:
-    value = table.text("mode", _MODE, "three octal digits, with or without a leading zero, in a string ('0644')")
-    return None if value is None else int(value, 8)
-
-
-def _directories(table: Table) -> tuple[Directory, ...]:
-    found = []
-    for item in table.tables("directories"):
-        node = Directory(
-            path=_path(item),
-            user=_owner(item, "user"),
-            group=_owner(item, "group"),
-            mode=_mode(item),
-            ensure_parents=item.boolean("ensure_parents"),
-        )
-        found.append(node)
-        item.close()
-    return tuple(found)
-
-
-def _files(table: Table) -> tuple[File, ...]:
-    found = []
-    for item in table.tables("files"):
-        if item.has("uri"):
-            if item.has("data"):
-                raise item.error("uri", "data and uri exclude each other")
-            raise item.error("uri", "not supported yet: files fetched from a URI; use data")
-        node = File(
-            path=_path(item),
-            user=_owner(item, "user"),
-            group=_owner(item, "group"),
-            mode=_mode(item),
-            data=(item.text("data") or "").encode("utf-8"),
-        )
-        found.append(node)
-        item.close()
-    return tuple(found)

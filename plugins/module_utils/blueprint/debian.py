@@ -8,10 +8,15 @@ import re
 from typing import get_args
 
 from ..packages.model import VARIANTS, Pin, Source
+from .archive import read_archive
+from .buildwork import read_answers, read_overlays, read_scripts
+from .describe import YES, section
 from .fields import Table, kind, show, unique
 from .model import BootLoader, Debian, Encryption
+from .network import read_network
 from .paths import canonical
-from .unsupported import known_below, refuse
+from .unsupported import never
+from .upkeep import read_cleanup, read_dpkg, read_unattended_upgrades
 
 BOOT_LOADERS: tuple[BootLoader, ...] = get_args(BootLoader)
 
@@ -24,13 +29,49 @@ _URI = re.compile(r"(?:https?|file|ftp):/[^\s\[\]]+")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[^\s\[\]]+")
 
+_SOURCE_KEYS = (
+    ("name", YES, "file name", "Name of the file in /etc/apt/sources.list.d."),
+    ("uris", YES, "array of URIs", "As of sources.list(5), as all of these."),
+    ("suites", YES, "array of words", "Suites, or directories that end with `/`."),
+    ("components", YES, "array of words", "By default main."),
+    ("signed_by", YES, "path of a keyring, or armoured key", "Needed, unless trusted."),
+    ("architectures", YES, "array of architectures", "By default all that are needed."),
+    ("trusted", YES, "boolean", "Do not verify signatures, with a warning."),
+    ("check_valid_until", YES, "boolean", "False takes an expired Release, as snapshots have it."),
+)
+_PIN_KEYS = (
+    ("package", YES, "name, glob or `*`", "As of apt_preferences(5), as all of these."),
+    ("pin", YES, "`release …`, `version …` or `origin …`", "What it applies to."),
+    ("priority", YES, "-32768 to 32767", "Its priority."),
+)
+FIELDS = (
+    *section(
+        "customizations.debian",
+        ("variant", YES, ", ".join(f"`{one}`" for one in VARIANTS), "Which packages come beside those named; by default minbase."),
+        ("components", YES, "array of components", "Of the archive, for building and for the image."),
+        ("install_recommends", YES, "boolean", "Follow Recommends."),
+        ("exclude", YES, "array of names or globs", "Packages that must not come in; an error if something needs one."),
+        ("foreign_architectures", YES, "array of architectures", "For packages named `name:arch`."),
+        ("boot_loader", YES, ", ".join(f"`{one}`" for one in BOOT_LOADERS), "What starts the kernel of a disk."),
+        (
+            "encryption.key_file", YES, "absolute path on the building host",
+            "LUKS around what holds the root; the file's content unlocks it.",
+        ),
+        ("encryption.key_checksum", YES, "`sha256:HEX`", "Its checksum."),
+        ("verity", YES, "boolean", "A verified, read-only root; changes are kept in memory."),
+        ("init", YES, "`systemd`", "Others are refused: images with services are run by systemd."),
+        ("apt.install_recommends", YES, "boolean", "As `install_recommends`."),
+    ),
+    *section("customizations.debian.pins[]", *_PIN_KEYS),
+    *section("customizations.debian.apt.pins[]", *_PIN_KEYS),
+    *section("customizations.debian.sources[]", *_SOURCE_KEYS),
+)  # fmt: skip
+
 
 def read_debian(table: Table | None) -> Debian:
     if table is None:
         return Debian()
-    refuse(table.content, table.path)
-    for key in known_below(table.path):
-        table.take(key)
+    _init(table)
     variant = table.text("variant")
     if variant is not None and variant not in VARIANTS:
         raise table.error("variant", f"'{variant}' is not one of {', '.join(VARIANTS)}")
@@ -58,9 +99,27 @@ def read_debian(table: Table | None) -> Debian:
         boot_loader=table.choice("boot_loader", BOOT_LOADERS),
         encryption=_encryption(table.table("encryption")),
         verity=table.boolean("verity"),
+        archive=read_archive(table),
+        answers=read_answers(table),
+        network=read_network(table.table("network")),
+        scripts=read_scripts(table),
+        overlays=read_overlays(table),
+        dpkg=read_dpkg(table.table("dpkg")),
+        cleanup=read_cleanup(table),
+        unattended_upgrades=read_unattended_upgrades(table),
     )
     table.close()
     return found
+
+
+def _init(table: Table) -> None:
+    value = table.text("init")
+    if value and value != "systemd":
+        raise never(
+            table.at("init"),
+            f"images with services are run by systemd, not by {show(value)}",
+            "image type tar with the package sysvinit-core or openrc",
+        )
 
 
 def _encryption(table: Table | None) -> Encryption | None:

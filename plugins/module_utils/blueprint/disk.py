@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, get_args
 
+from .describe import YES, Row, section
 from .diskmodel import Disk, DiskPartition, FsType, LogicalVolume, Subvolume
 from .fields import Table, is_integer, kind, show
 from .paths import mountpoint_problem
@@ -25,6 +26,38 @@ _LONGEST_LABEL = {"ext4": 16, "xfs": 12, "vfat": 11, "swap": 15}
 _PLAIN_ONLY = ("/boot", "/boot/efi")
 _DOS_PRIMARY = 4
 _SECTOR = 512
+
+_FS_KEYS: tuple[Row, ...] = (
+    ("mountpoint", YES, "as of `filesystem`, and /boot/efi", "Where it is mounted; swap is nowhere."),
+    ("fs_type", YES, ", ".join(f"`{one}`" for one in _FS_TYPES), "By default ext4; vfat is for /boot/efi."),
+    ("label", YES, "text", "Label of the file system."),
+    ("minsize", YES, "bytes or `10 GiB`", "Its least size."),
+)
+FIELDS = (
+    *section(
+        "customizations.disk",
+        ("type", YES, "`gpt`, `dos`", "Partition table; a dos disk has at most 4 partitions."),
+        ("minsize", YES, "bytes or `10 GiB`", "Least size of the disk."),
+        ("start_offset", YES, "bytes or `8 MiB`", "Room in front of the first partition."),
+        ("sector_size", YES, "512", "Others are refused."),
+    ),
+    *section(
+        "customizations.disk.partitions[]",
+        ("type", YES, "`plain`, `lvm`, `btrfs`", "What is in the partition."),
+        *_FS_KEYS,
+        ("part_type", YES, "UUID, or two hex digits on a dos disk", "Type of the partition."),
+        ("part_label", YES, "text up to 36 characters", "Name in a GPT."),
+        ("part_uuid", YES, "UUID", "Id in a GPT."),
+        ("name", YES, "name as in lvm(8)", "Volume group, for lvm."),
+        ("subvolumes[].name", YES, "file name", "Subvolume, for btrfs."),
+        ("subvolumes[].mountpoint", YES, "as of `filesystem`", "Where it is mounted."),
+    ),
+    *section(
+        "customizations.disk.partitions[].logical_volumes[]",
+        ("name", YES, "name as in lvm(8)", "By default made of the mount point."),
+        *_FS_KEYS,
+    ),
+)
 
 
 def read_size(table: Table, key: str, default: int | None = None) -> int:

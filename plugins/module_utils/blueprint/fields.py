@@ -116,6 +116,18 @@ class Table:
             raise self.error(key, f"must be true or false, found {kind(value)}")
         return value
 
+    def flag(self, key: str) -> bool | None:
+        """A boolean, None where it is not given."""
+        return self.boolean(key) if self.has(key) else None
+
+    def either(self, key: str, *others: str) -> str:
+        """The one of several spellings of a key that is used; the first if none is."""
+        self._read.update((key, *others))
+        given = [name for name in (key, *others) if self.content.get(name) not in (None, "", [], ())]
+        if len(given) > 1:
+            raise self.error(given[1], f"is another word for {given[0]}; give only one of them")
+        return given[0] if given else key
+
     def texts(self, key: str, pattern: re.Pattern[str] | None = None, rule: str = "") -> tuple[str, ...]:
         """An array of strings, each matching ``pattern``."""
         value = self.take(key)

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from ..containers.model import Container
 from ..errors import BlueprintError
+from .containers import read_containers
 from .customizations import read_customizations
-from .fields import Table
+from .describe import MAP, YES, section
+from .fields import Table, unique
 from .model import Blueprint, PackageSpec
-from .unsupported import known_below, refuse
+from .unsupported import refuse
 
 _NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]+")
 # https://semver.org, the part before the optional pre-release and build metadata is what matters to us.
@@ -35,6 +38,23 @@ _ARCHITECTURES = {
     "ppc64le": "ppc64el",
 }
 _DEBIAN_ARCHITECTURES = ("amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x")
+
+FIELDS = section(
+    "",
+    ("name", YES, "characters of [a-zA-Z0-9._-]", "Needed."),
+    ("description", YES, "text", "For people."),
+    ("version", YES, "semantic version", "By default 0.0.0."),
+    ("distro", YES, "name or code name", "debian-12, debian-13, debian-testing or debian-sid; a task's `distribution` wins."),
+    ("architecture", MAP, "Debian's or the kernel's name", "`x86_64` is amd64, and so on. Also `arch`."),
+    ("arch", MAP, "as `architecture`", "Another word for it."),
+    ("packages[].name", MAP, "name, `name:arch`, or glob", "A package; virtual ones too."),
+    ("packages[].version", MAP, "version, or glob such as `5.*`", "The newest that matches, in dpkg's order; empty or `*`: any."),
+    ("modules[].name", MAP, "as `packages[].name`", "An old word for packages."),
+    ("modules[].version", MAP, "as `packages[].version`", "The same."),
+    ("groups[].name", MAP, "task such as `ssh-server`", "The package task-NAME."),
+    ("customizations.packages", MAP, "array of names", "The Cloud API's way to name packages."),
+    ("customizations.containers", YES, "as `containers`", "The Cloud API's place for them."),
+)  # fmt: skip
 
 
 def load(source: str | bytes | Mapping[str, Any] | Path, *, format: Literal["toml", "json"] | None = None) -> Blueprint:
@@ -75,9 +95,8 @@ def _parse(source: str | bytes | Path, format: str | None) -> Any:
 
 
 def _blueprint(table: Table, warnings: list[str]) -> Blueprint:
-    refuse(table.content, "")
-    for key in known_below(""):
-        table.take(key)
+    refuse(table)
+    wanted = table.table("customizations")
     name = table.required("name", table.text("name", _NAME, "characters of [a-zA-Z0-9._-]"))
     version = table.take("version") or "0.0.0"
     if not isinstance(version, str) or not _SEMVER.fullmatch(version):
@@ -90,8 +109,9 @@ def _blueprint(table: Table, warnings: list[str]) -> Blueprint:
         version=version,
         distro=table.text("distro", re.compile(rf"(?:{_DISTRO.pattern})?"), "a name such as debian-13") or None,
         architecture=_architecture(table),
-        packages=_packages(table),
-        customizations=read_customizations(table.table("customizations"), name, warnings),
+        packages=_packages(table, wanted),
+        containers=_containers(table, wanted),
+        customizations=read_customizations(wanted, name),
     )
     table.close()
     # Blueprint is frozen, and warnings are complete only now.
@@ -111,7 +131,14 @@ def _architecture(table: Table) -> str | None:
     return name
 
 
-def _packages(table: Table) -> tuple[PackageSpec, ...]:
+def _containers(table: Table, customizations: Table | None) -> tuple[Container, ...]:
+    found = read_containers(table)
+    if customizations is not None:
+        found += read_containers(customizations)
+    return unique(found, lambda one: one.name, "containers", "name")
+
+
+def _packages(table: Table, customizations: Table | None) -> tuple[PackageSpec, ...]:
     found: dict[PackageSpec, None] = {}
     for key in ("packages", "modules"):
         for item in table.tables(key):
@@ -120,6 +147,9 @@ def _packages(table: Table) -> tuple[PackageSpec, ...]:
             version = item.text("version", _VERSION, rule) or ""
             found[PackageSpec(name, "" if version == "*" else version)] = None
             item.close()
+    if customizations is not None:
+        for text in customizations.texts("packages", _PACKAGE, "a package name, name:arch, or a glob"):
+            found[PackageSpec(text)] = None
     for item in table.tables("groups"):
         # A comps group is a task on Debian; one that does not exist is told by the solver, with close matches.
         name = item.required("name", item.text("name", _TASK, "a task name, such as ssh-server"))

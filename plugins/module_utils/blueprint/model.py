@@ -7,8 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..containers.model import Container
 from ..packages.model import Pin, Source
+from .debianmodel import Answer, Archive, Cleanup, Dpkg, Network, Overlay, Script, UnattendedUpgrades
 from .diskmodel import Disk
+from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd
 
 #: How the machine gets from its firmware to the kernel.
 BootLoader = Literal["grub", "systemd-boot", "uki"]
@@ -111,13 +114,18 @@ class Directory:
 
 @dataclass(frozen=True)
 class File:
-    """``user``/``group``: name, numeric id, or None for root; ``mode`` as an integer, None for 0644."""
+    """``user``/``group``: name, numeric id, or None for root; ``mode`` as an integer, None for 0644.
+
+    Its content is ``data``, or what ``uri`` has, whose ``checksum`` is ``ALGORITHM:HEX``.
+    """
 
     path: str
     user: str | int | None = None
     group: str | int | None = None
     mode: int | None = None
     data: bytes = b""
+    uri: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,14 @@ class Debian:
     boot_loader: BootLoader | None = None
     encryption: Encryption | None = None
     verity: bool = False
+    archive: Archive = Archive()
+    answers: tuple[Answer, ...] = ()
+    network: Network | None = None
+    scripts: tuple[Script, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
+    dpkg: Dpkg = Dpkg()
+    cleanup: Cleanup | None = None
+    unattended_upgrades: UnattendedUpgrades | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +193,14 @@ class Customizations:
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     iso: Iso = Iso()
+    firewall: Firewall | None = None
+    openscap: Openscap | None = None
+    repositories: tuple[Repository, ...] = ()
+    cacerts: tuple[str, ...] = ()
+    containers_storage: str = ""
+    firstboot: tuple[FirstbootScript, ...] = ()
+    sshd: Sshd | None = None
+    installer: Installer | None = None
     debian: Debian = Debian()
 
 
@@ -193,6 +217,7 @@ class Blueprint:
     distro: str | None = None
     architecture: str | None = None
     packages: tuple[PackageSpec, ...] = ()
+    containers: tuple[Container, ...] = ()
     customizations: Customizations = Customizations()
     warnings: tuple[str, ...] = field(default=(), compare=False)
 

@@ -4,9 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..errors import BlueprintError
+from .describe import NO, Field
+from .fields import Table
+
+_NO_RHSM = ("Red Hat subscriptions do not apply", "customizations.repositories")
+_NO_METALINK = ("apt reads no metalink files", "baseurls or mirrorlist")
+_NO_HOTFIXES = ("module streams exist in dnf repositories only", "priority")
 
 # Path -> (reason, alternative): Debian has no such thing.
 NEVER: dict[str, tuple[str, str]] = {
@@ -15,11 +22,15 @@ NEVER: dict[str, tuple[str, str]] = {
         "it is read by the edge installer only, which Debian does not have",
         "a disk image type and write it to the device",
     ),
-    "customizations.fdo": ("FIDO device onboarding has no client in Debian main", "cloud-init"),
+    "customizations.fdo": ("FIDO device onboarding has no client in Debian main", "package cloud-init"),
     "customizations.fips": ("Debian ships no FIPS-validated cryptographic modules", "a distribution that does"),
-    "customizations.rpm": ("rpm keys mean nothing to apt", "customizations.debian.sources[].signed_by"),
-    "customizations.rhsm": ("Red Hat subscriptions do not apply", "customizations.debian.sources"),
-    "customizations.subscription": ("Red Hat subscriptions do not apply", "customizations.debian.sources"),
+    "customizations.ignition": (
+        "it acts in an initial ram disk made by dracut, which Debian's images do not have",
+        "package cloud-init and its user-data",
+    ),
+    "customizations.rpm": ("rpm keys mean nothing to apt", "customizations.repositories[].gpgkeys"),
+    "customizations.rhsm": _NO_RHSM,
+    "customizations.subscription": _NO_RHSM,
     "customizations.dnf": ("there is no dnf", "customizations.debian"),
     "customizations.installer.kickstart": (
         "Debian's installer reads no kickstart file",
@@ -29,35 +40,23 @@ NEVER: dict[str, tuple[str, str]] = {
         "Debian's installer has no Anaconda modules",
         "customizations of a disk image",
     ),
+    "customizations.installer.bootloader": (
+        "Debian's installer does not read it",
+        "customizations.debian.boot_loader of a disk image",
+    ),
     "customizations.installer.payload": ("Debian's installer installs no flatpaks", "customizations.files"),
+    "customizations.openscap.policy_id": (
+        "it names a policy kept by Red Hat Insights",
+        "profile_id and tailoring",
+    ),
+    "customizations.repositories[].metalink": _NO_METALINK,
+    "customizations.repositories[].module_hotfixes": _NO_HOTFIXES,
+    "customizations.payload_repositories[].metalink": _NO_METALINK,
+    "customizations.payload_repositories[].module_hotfixes": _NO_HOTFIXES,
+    "customizations.payload_repositories[].rhsm": _NO_RHSM,
 }
 
-# Path -> (what, alternative): has a meaning on Debian, which this version does not build.
-NOT_YET: dict[str, tuple[str, str]] = {
-    "containers": ("containers in the image", "a systemd unit in customizations.files that pulls them"),
-    "customizations.firewall": (
-        "firewall rules",
-        "package nftables, customizations.files for /etc/nftables.conf and customizations.services",
-    ),
-    "customizations.ignition": ("ignition", "package cloud-init"),
-    "customizations.openscap": ("OpenSCAP remediation", "package openscap-scanner on the running system"),
-    "customizations.repositories": ("repository files", "customizations.debian.sources"),
-    "customizations.installer": ("installer settings", "a disk image type"),
-    "customizations.cacerts": (
-        "CA certificates",
-        "customizations.files below /usr/local/share/ca-certificates and package ca-certificates",
-    ),
-    "customizations.containers-storage": ("container storage settings", "customizations.files"),
-    "customizations.firstboot": ("first-boot scripts", "a systemd unit in customizations.files"),
-    "customizations.sshd": ("sshd settings", "customizations.files below /etc/ssh/sshd_config.d"),
-    "customizations.debian.suite": ("another suite than the distribution's", "distro"),
-    "customizations.debian.mirror": ("a mirror in the blueprint", "the sources option of the module"),
-    "customizations.debian.snapshot": ("snapshot timestamps", "a lock file, or sources that name a snapshot mirror"),
-    "customizations.debian.debconf": ("debconf preseeding", "customizations.files"),
-    "customizations.debian.preseed": ("debconf preseeding", "customizations.files"),
-    "customizations.debian.backports": ("backports by one key", "customizations.debian.sources and pins"),
-    "customizations.debian.init": ("another init system", "package sysvinit-core"),
-}
+FIELDS = tuple(Field(path, NO, "", f"{reason}; use {other}") for path, (reason, other) in NEVER.items())
 
 
 def empty(value: Any) -> bool:
@@ -67,32 +66,23 @@ def empty(value: Any) -> bool:
     return value is None or value is False or value in ([], "")
 
 
-def refuse(content: dict[str, Any], path: str) -> None:
-    """Raise BlueprintError for the first refused key of the table ``content`` at ``path``."""
-    for key, value in content.items():
-        where = f"{path}.{key}" if path else key
-        # Clients that serialise a whole form send empty sections: nothing is asked for in them.
-        if empty(value):
+def never(where: str, reason: str, alternative: str) -> BlueprintError:
+    return BlueprintError(f"{where}: not supported on Debian: {reason}; use {alternative}", field=where)
+
+
+def generic(path: str) -> str:
+    """A path without the numbers of array elements."""
+    return re.sub(r"\[\d+\]", "[]", path)
+
+
+def refuse(table: Table) -> None:
+    """Raise BlueprintError for the first refused key of a table; those that ask for nothing count as read."""
+    for key in list(table.content):
+        # The Cloud API's spelling.
+        path = generic(table.at(key)).replace(".custom_repositories[]", ".repositories[]")
+        found = NEVER.get(path)
+        if found is None:
             continue
-        # The deepest known reason says most: installer.kickstart before installer.
-        if isinstance(value, dict):
-            for below in value:
-                if f"{where}.{below}" in NEVER and not empty(value[below]):
-                    raise _never(f"{where}.{below}")
-        if where in NEVER:
-            raise _never(where)
-        if where in NOT_YET:
-            what, alternative = NOT_YET[where]
-            raise BlueprintError(f"{where}: not supported yet: {what}; use {alternative}", field=where)
-
-
-def _never(path: str) -> BlueprintError:
-    reason, alternative = NEVER[path]
-    return BlueprintError(f"{path}: not supported on Debian: {reason}; use {alternative}", field=path)
-
-
-def known_below(path: str) -> set[str]:
-    """Keys of the table at ``path`` that :func:`refuse` looks at."""
-    start = f"{path}." if path else ""
-    found = {name.removeprefix(start) for name in (*NEVER, *NOT_YET) if name.startswith(start)}
-    return {name for name in found if "." not in name}
+        # Clients that serialise a whole form send empty sections: nothing is asked for in them.
+        if not empty(table.take(key)):
+            raise never(table.at(key), *found)

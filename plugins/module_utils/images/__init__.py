@@ -8,6 +8,15 @@ Runs nothing and reads no files: data in, data out.
 from __future__ import annotations
 
 from .architectures import ARCHITECTURES, Architecture, get_architecture
+from .archive import (
+    backports_source,
+    build_pins,
+    build_sources,
+    mirror_sources,
+    mirror_warnings,
+    of_suite,
+    suite_distribution,
+)
 from .build import make_manifest, warnings
 from .catalogue import IMAGE_TYPES, get_image_type
 from .definition import Definition
@@ -29,11 +38,18 @@ __all__ = [
     "Mount",
     "Partition",
     "Volume",
+    "backports_source",
+    "build_pins",
+    "build_sources",
     "get_architecture",
     "get_distribution",
     "get_image_type",
     "make_manifest",
+    "mirror_sources",
+    "mirror_warnings",
+    "of_suite",
     "package_sets",
     "plan_layout",
+    "suite_distribution",
     "warnings",
 ]

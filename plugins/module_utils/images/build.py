@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from ..containers import ContainerImage
 from ..errors import ImageError
 from ..manifest import CurlItem, Manifest, Pipeline
 from ..packages import Package, Resolution
+from .aptconfig import source_warnings
 from .definition import Definition
-from .ospipeline import debootstrap, os_stages, source_warnings
+from .firewall import firewall_warnings
+from .ospipeline import debootstrap, os_stages
 from .outputs import output_pipelines
 from .partitioning import plan_layout
 
@@ -61,20 +64,31 @@ def _check(definition: Definition, resolution: Resolution) -> None:
             raise ImageError(f"the package set '{name}' is empty; a tree needs at least the essential packages")
 
 
+def _check_containers(definition: Definition, containers: Sequence[ContainerImage]) -> None:
+    known = {(one.source, one.local, one.name) for one in containers}
+    for wanted in definition.blueprint.containers:
+        if (wanted.source, wanted.local, wanted.name) not in known:
+            raise ImageError(f"container image {wanted.source}: its digest is unknown, and without it no manifest can name it")
+
+
 def warnings(definition: Definition) -> tuple[str, ...]:
     """Sentences for the user about what an image of this definition will not do as it may be expected."""
-    return tuple(source_warnings(definition))
+    return (*source_warnings(definition), *firewall_warnings(definition))
 
 
-def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
+def make_manifest(
+    definition: Definition, resolution: Resolution, containers: Sequence[ContainerImage] = ()
+) -> Manifest:
     """The manifest that builds the image; equal arguments give equal bytes.
 
     Pipelines: ``build`` (a root of the same suite that the stages run in), ``os`` (the system), then those of the
     image type's output, such as ``image`` and ``qcow2``; the last one is what is exported.
 
+    :param containers: the blueprint's container images, pinned.
     :raises ImageError: the packages do not belong to the definition, or have no release date.
     """
     _check(definition, resolution)
+    _check_containers(definition, containers)
     epoch = source_epoch(resolution)
     build_packages, os_packages = resolution.sets["build"], resolution.sets["os"]
     layout = plan_layout(definition, os_packages) if definition.image_type.disk else None
@@ -85,12 +99,12 @@ def make_manifest(definition: Definition, resolution: Resolution) -> Manifest:
     manifest.add_pipeline(
         Pipeline(
             "build",
-            (debootstrap(definition, build_packages, "minbase", definition.build_architecture),),
+            (debootstrap(definition, build_packages, "minbase", architecture=definition.build_architecture),),
             runner=definition.distribution.runner,
             source_epoch=epoch,
         )
     )
-    stages = os_stages(definition, manifest, os_packages, layout)
+    stages = os_stages(definition, manifest, os_packages, layout, containers)
     manifest.add_pipeline(Pipeline("os", stages, build="build", source_epoch=epoch))
 
     for name, stages in output_pipelines(definition, layout, manifest):

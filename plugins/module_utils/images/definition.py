@@ -53,6 +53,12 @@ class Definition:
                 f"customizations.debian.boot_loader is {self.boot_loader}, but image type uki boots without one; use qcow2"
             )
 
+        if self.customizations.installer and self.customizations.installer.unattended:
+            raise ImageError(
+                f"customizations.installer.unattended: not supported on Debian: an image of type {self.image_type.name} holds no "
+                "installer that could run unattended; use a disk image type, which needs no installation"
+            )
+
     @property
     def customizations(self) -> Customizations:
         return self.blueprint.customizations

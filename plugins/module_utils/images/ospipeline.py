@@ -4,32 +4,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..blueprint import User
-from ..manifest import Manifest, Stage, files_input
-from ..packages import Package, Source
+from ..containers import ContainerImage
+from ..manifest import CurlItem, Manifest, Stage, files_input
+from ..packages import Package
+from .access import certificate_stages
+from .aptconfig import apt_config
+from .containers import container_stages
 from .definition import Definition
+from .firewall import firewall_stages
 from .initramfs import initramfs_stage
 from .kernelargs import SERIAL_SPEED, kernel_arguments
 from .kernelinstall import command_line_stage
 from .layout import Layout, Mount
 from .localisation import keyboard, locale_names
+from .openscap import scap_check
 from .system import enabled_units, hostname, system_files, unit_name
-
-# Where the package debian-archive-keyring, which apt depends on, has Debian's keys, and how newer hosts name it.
-_DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-_DEBIAN_KEYRINGS = ("", _DEBIAN_KEYRING, "/usr/share/keyrings/debian-archive-keyring.pgp")
+from .treework import bootstrap_options, cleanup_stages, network_stages, overlay_stages, script_stages
 
 # What org.osbuild.debootstrap calls a variant that it need not check.
 _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
 
 
 
-def debootstrap(definition: Definition, packages: Sequence[Package], variant: str, architecture: str = "") -> Stage:
-    """A first system from packages, in an empty tree."""
+def debootstrap(
+    definition: Definition,
+    packages: Sequence[Package],
+    variant: str,
+    options: Mapping[str, Any] | None = None,
+    architecture: str = "",
+) -> Stage:
+    """A first system from packages, in an empty tree; *options* are further ones of the stage."""
     references: dict[str, dict[str, Any]] = {}
     for package in packages:
         metadata: dict[str, Any] = {
@@ -46,80 +54,10 @@ def debootstrap(definition: Definition, packages: Sequence[Package], variant: st
             "suite": definition.distribution.suite,
             "architecture": architecture or definition.architecture.name,
             "variant": _VARIANTS[variant],
+            **(options or {}),
         },
         inputs={"packages": files_input(references)},
     )
-
-
-def _apt_source(source: Source, name: str) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "name": name,
-        "uris": list(source.uris),
-        "suites": list(source.suites),
-        "components": list(source.components),
-    }
-    if source.architectures:
-        result["architectures"] = list(source.architectures)
-    if source.signed_by.lstrip().startswith("-----BEGIN"):
-        result["key"] = source.signed_by
-    elif source.trusted and not source.signed_by:
-        result["trusted"] = True
-    else:
-        result["signed-by"] = _DEBIAN_KEYRING if source.signed_by in _DEBIAN_KEYRINGS else source.signed_by
-    return result
-
-
-def _of_the_host(uri: str) -> bool:
-    return uri.startswith(("file:", "copy:", "cdrom:"))
-
-
-def image_sources(definition: Definition) -> list[Source]:
-    """Sources for the image's own apt: the given ones and the blueprint's, without directories of the building host."""
-    every = (*definition.sources, *(one for one in definition.customizations.debian.sources))
-    result: list[Source] = []
-    for source in every:
-        uris = tuple(uri for uri in source.uris if not _of_the_host(uri))
-        if uris and (kept := replace(source, uris=uris)) not in result:
-            result.append(kept)
-    return result
-
-
-def source_warnings(definition: Definition) -> list[str]:
-    """What the user should know about the image's apt configuration."""
-    result = []
-    for source in (*definition.sources, *definition.customizations.debian.sources):
-        if any(_of_the_host(uri) for uri in source.uris):
-            result.append(f"source {source.label}: is a directory of this host, so the image is not configured with it")
-        for keyring in source.signed_by.split(",") if source.signed_by.startswith("/") else ():
-            if not keyring.strip().startswith("/usr/share/keyrings/debian-archive-"):
-                result.append(
-                    f"source {source.label}: the image's apt will look for the keyring {keyring.strip()}; "
-                    "give the armoured key itself unless a package brings that file"
-                )
-    return result
-
-
-def _apt_config(definition: Definition) -> Iterable[Stage]:
-    debian = definition.customizations.debian
-    sources = []
-    taken: set[str] = set()
-    for source in image_sources(definition):
-        base = source.name or "-".join(source.suites[:1]) or "source"
-        base = "".join(char if char.isalnum() or char in "-_." else "-" for char in base).strip("/-.") or "source"
-        name, number = base, 2
-        while name in taken:
-            name, number = f"{base}-{number}", number + 1
-        taken.add(name)
-        sources.append(_apt_source(source, name))
-    options: dict[str, Any] = {}
-    if sources:
-        options["sources"] = sources
-    if debian.pins:
-        options["pins"] = [
-            {"name": "image", "package": pin.package, "pin": pin.pin, "priority": pin.priority} for pin in debian.pins
-        ]
-    if options:
-        yield Stage("org.osbuild.apt.config", options)
 
 
 def _naming(definition: Definition) -> Iterable[Stage]:
@@ -203,7 +141,10 @@ def _files(definition: Definition, manifest: Manifest, layout: Layout | None) ->
         files.append({**item, "source": manifest.add_inline(own.text.encode())})
     for file in wanted.files:
         item = _owned(file.path, file.mode, file.user, file.group)
-        files.append({**item, "ensure_parents": True, "source": manifest.add_inline(file.data)})
+        source = file.checksum or manifest.add_inline(file.data)
+        if file.uri:
+            manifest.add_curl([CurlItem(source, file.uri)])
+        files.append({**item, "ensure_parents": True, "source": source})
     options: dict[str, Any] = {}
     if directories:
         options["directories"] = directories
@@ -289,16 +230,29 @@ def _wsl(definition: Definition) -> Iterable[Stage]:
 
 
 def os_stages(
-    definition: Definition, manifest: Manifest, packages: Sequence[Package], layout: Layout | None
+    definition: Definition,
+    manifest: Manifest,
+    packages: Sequence[Package],
+    layout: Layout | None,
+    containers: Sequence[ContainerImage] = (),
 ) -> tuple[Stage, ...]:
     """All stages of the system's tree; *layout* is None for an image without a disk."""
-    stages = [debootstrap(definition, packages, definition.customizations.debian.variant)]
-    stages += _apt_config(definition)
+    stages = [debootstrap(definition, packages, definition.customizations.debian.variant, bootstrap_options(definition))]
+    stages += apt_config(definition)
     stages += _naming(definition)
+    stages += overlay_stages(definition, manifest)
     stages += _accounts(definition)
     # After the accounts, whose names may own files; before the services, whose units may be among the files.
     stages += _files(definition, manifest, layout)
+    stages += certificate_stages(definition)
+    stages += container_stages(definition, manifest, containers)
+    stages += network_stages(definition)
+    stages += firewall_stages(definition)
+    stages += scap_check(definition)
     stages += _services(definition)
+    # What the blueprint runs itself finds everything else in its place.
+    stages += script_stages(definition)
+    stages += cleanup_stages(definition)
     if definition.image_type.system == "wsl":
         stages += _wsl(definition)
     if definition.image_type.services:

@@ -12,6 +12,7 @@ from .architectures import Boot
 from .definition import Definition
 from .localisation import needs_keyboard_packages, to_generate
 from .storagepackages import storage_build_packages, storage_packages
+from .wishpackages import wish_build_packages, wish_packages
 
 # What the stages call in every build: Python, sysusers and systemctl, decompressors.
 _BUILD = ("python3", "systemd", "xz-utils", "zstd")
@@ -57,7 +58,8 @@ def named(definition: Definition) -> frozenset[str]:
 
 def own_network_setup(definition: Definition) -> bool:
     """Whether the image gets our default, DHCP by systemd-networkd."""
-    return definition.image_type.bootable and not named(definition) & _NETWORKING
+    own = definition.customizations.debian.network
+    return definition.image_type.bootable and own is None and not named(definition) & _NETWORKING
 
 
 def kernel_package(definition: Definition) -> str | None:
@@ -107,7 +109,7 @@ def _system(definition: Definition) -> list[str]:
         result += ["console-setup", "keyboard-configuration"]
     if _wants_sudo(wanted.users):
         result.append("sudo")
-    return result
+    return result + wish_packages(definition, named(definition))
 
 
 def _boot_loader(definition: Definition, boot: Boot) -> Iterable[str]:
@@ -123,7 +125,7 @@ def _boot_loader(definition: Definition, boot: Boot) -> Iterable[str]:
 def _build(definition: Definition) -> list[str]:
     """Packages of the build root."""
     image_type, boot = definition.image_type, definition.architecture.boot
-    result = [*_BUILD, *image_type.build_packages, *storage_build_packages(definition)]
+    result = [*_BUILD, *image_type.build_packages, *storage_build_packages(definition), *wish_build_packages(definition)]
     if boot is None or not image_type.bootable:
         return result
     if image_type.disk and definition.boot_loader == "grub":

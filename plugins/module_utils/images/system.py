@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 from ..blueprint import Customizations
+from .access import access_files
 from .definition import Definition
+from .firstboot import first_boot_files, first_boot_units
 from .kernelinstall import kernel_install_files
+from .openscap import scap_files
 from .packagesets import TIME_DAEMONS, named, own_network_setup
 from .systemfile import SystemFile
 
@@ -69,10 +72,11 @@ def hostname(definition: Definition) -> str | None:
 
 
 def has_ssh_server(definition: Definition) -> bool:
-    """Whether the image gets an ssh server: any bootable one unless it is excluded."""
+    """Whether the image gets an ssh server: any bootable or configured one unless it is excluded."""
     if "openssh-server" in definition.customizations.debian.exclude:
         return False
-    return definition.image_type.bootable or "openssh-server" in named(definition)
+    wanted = definition.image_type.bootable or definition.customizations.sshd is not None
+    return wanted or "openssh-server" in named(definition)
 
 
 def presets(customizations: Customizations) -> str:
@@ -126,7 +130,7 @@ def system_files(definition: Definition) -> list[SystemFile]:
         result.append(SystemFile("/etc/systemd/system-preset/20-image.preset", text))
     if servers := _time_servers(definition):
         result.append(servers)
-    return result
+    return [*result, *access_files(definition), *scap_files(definition), *first_boot_files(definition)]
 
 
 def enabled_units(definition: Definition) -> list[str]:
@@ -136,6 +140,7 @@ def enabled_units(definition: Definition) -> list[str]:
         result.append("systemd-networkd.service")
     if has_ssh_server(definition):
         result.append(HOST_KEYS_UNIT)
+    result += first_boot_units(definition)
     result += [unit_name(name) for name in definition.customizations.services.enabled]
     services = definition.customizations.services
     off = {unit_name(name) for name in (*services.disabled, *services.masked)}

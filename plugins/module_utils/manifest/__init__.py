@@ -7,11 +7,12 @@ Knows the format and nothing of what is built with it.
 
 from __future__ import annotations
 
-from .inputs import Input, files_input, pipeline_file_input, tree_input
+from .inputs import Input, containers_input, files_input, pipeline_file_input, tree_input
 from .model import Device, Manifest, Mount, Pipeline, Stage
-from .sources import CurlItem, InlineItem, sha256
+from .sources import ContainerItem, CurlItem, InlineItem, sha256
 
 __all__ = [
+    "ContainerItem",
     "CurlItem",
     "Device",
     "InlineItem",
@@ -20,6 +21,7 @@ __all__ = [
     "Mount",
     "Pipeline",
     "Stage",
+    "containers_input",
     "files_input",
     "pipeline_file_input",
     "sha256",

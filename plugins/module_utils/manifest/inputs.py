@@ -78,6 +78,11 @@ def files_input(references: Mapping[str, Mapping[str, Any]]) -> Input:
     )
 
 
+def containers_input(names: Mapping[str, str]) -> Input:
+    """Container images by id, and the name each shall have."""
+    return Input("org.osbuild.containers", SOURCE, {identity: {"name": name} for identity, name in names.items()})
+
+
 def pipeline_file_input(pipeline: str, filename: str) -> Input:
     """One file of a pipeline's tree."""
     return Input("org.osbuild.files", PIPELINE, {f"{PREFIX}{pipeline}": {"file": filename}})

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ManifestError
 from .inputs import Input
-from .sources import CurlItem, InlineItem
+from .sources import ContainerItem, CurlItem, InlineItem, check_checksum
 
 VERSION = "2"
 
@@ -130,6 +130,7 @@ class Manifest:
         self._pipelines: list[Pipeline] = []
         self._curl: dict[str, CurlItem] = {}
         self._inline: dict[str, InlineItem] = {}
+        self._containers: dict[str, ContainerItem] = {}
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -147,6 +148,10 @@ class Manifest:
         """Add downloads. The same content under two addresses is fetched once, from the first."""
         for item in items:
             self._curl.setdefault(item.checksum, item)
+
+    def add_container(self, identity: str, item: ContainerItem) -> None:
+        """Add a container image by the digest of its configuration."""
+        self._containers.setdefault(check_checksum(identity), item)
 
     def add_inline(self, data: bytes) -> str:
         """Add a small file and return its checksum, by which stages refer to it."""
@@ -171,7 +176,7 @@ class Manifest:
                     if other not in names:
                         raise ManifestError(f"{where}: the pipeline '{other}' is not there before it")
                 for checksum in given.checksums:
-                    if checksum not in self._curl and checksum not in self._inline:
+                    if not any(checksum in items for items in (self._curl, self._inline, self._containers)):
                         raise ManifestError(f"{where}: no source has {checksum}")
         self._pipelines.append(pipeline)
 
@@ -188,6 +193,8 @@ class Manifest:
             sources["org.osbuild.curl"] = {"items": {key: item.to_dict() for key, item in curl.items()}}
         if self._inline:
             sources["org.osbuild.inline"] = {"items": {key: item.to_dict() for key, item in self._inline.items()}}
+        if self._containers:
+            sources["org.osbuild.skopeo"] = {"items": {key: item.to_dict() for key, item in self._containers.items()}}
         if sources:
             result["sources"] = sources
         return result

@@ -66,6 +66,32 @@ class CurlItem:
 
 
 @dataclass(frozen=True)
+class ContainerItem:
+    """A container image of the source ``org.osbuild.skopeo``.
+
+    :param name: reference without tag and digest.
+    :param digest: of its manifest.
+    :param local: it comes from the building host's container storage.
+    """
+
+    name: str
+    digest: str
+    tls_verify: bool = True
+    local: bool = False
+
+    def __post_init__(self) -> None:
+        check_checksum(self.digest)
+
+    def to_dict(self) -> dict[str, Any]:
+        image: dict[str, Any] = {"name": self.name, "digest": self.digest}
+        if not self.tls_verify:
+            image["tls-verify"] = False
+        if self.local:
+            image["containers-transport"] = "containers-storage"
+        return {"image": image}
+
+
+@dataclass(frozen=True)
 class InlineItem:
     """A small file that travels inside the manifest."""
 

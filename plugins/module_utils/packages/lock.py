@@ -11,11 +11,12 @@ import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..containers.model import ContainerImage
 from ..errors import PackageError
 from .lockcheck import check
 from .lockschema import FORMAT
@@ -46,9 +47,13 @@ class Lock:
     request: str
     releases: tuple[Release, ...]
     sets: Mapping[str, tuple[Package, ...]]
+    containers: tuple[ContainerImage, ...] = ()
 
     def matches(self, request: Request) -> bool:
-        """Was this lock made for what ``request`` asks (mirrors and keyrings aside), and do its sources still offer it?"""
+        """Was this lock made for what ``request`` asks (mirrors and keyrings aside), and do its sources still offer it?
+
+        Containers are another question: :attr:`containers` answers it image by image.
+        """
         used = {(package.suite, package.component) for packages in self.sets.values() for package in packages}
         offered = {
             (suite, component)
@@ -110,7 +115,14 @@ def _package_line(package: Package, ambiguous: set[str]) -> str:
     return json.dumps(content, ensure_ascii=False)
 
 
-def dumps_lock(resolution: Resolution, request: Request) -> str:
+def _container_line(image: ContainerImage) -> str:
+    content: dict[str, Any] = {"source": image.source, "digest": image.digest, "id": image.id}
+    if image.local:
+        content["local"] = True
+    return json.dumps(content, ensure_ascii=False)
+
+
+def dumps_lock(resolution: Resolution, request: Request, containers: Sequence[ContainerImage] = ()) -> str:
     """The text of a lock file."""
     suites = [release.suite for release in resolution.releases]
     ambiguous = {suite for suite in suites if suites.count(suite) > 1}
@@ -125,6 +137,9 @@ def dumps_lock(resolution: Resolution, request: Request) -> str:
     releases = sorted(resolution.releases, key=lambda release: (release.suite, release.uri))
     rows = [json.dumps(dataclasses.asdict(release), ensure_ascii=False) for release in releases]
     lines.append('  "releases": [' + _rows(rows, 4) + "],")
+    if containers:
+        pinned = sorted(containers, key=lambda image: (image.source, image.local, image.name))
+        lines.append('  "containers": [' + _rows([_container_line(image) for image in pinned], 4) + "],")
     blocks = []
     for name in sorted(resolution.sets):
         packages = sorted(resolution.sets[name], key=lambda package: (package.name, package.architecture))
@@ -155,6 +170,7 @@ def loads_lock(text: str, what: str = "lock") -> Lock:
         request=content["request"],
         releases=tuple(Release(**release) for release in content["releases"]),
         sets={name: tuple(map(_package, packages)) for name, packages in content["sets"].items()},
+        containers=tuple(ContainerImage(name="", **image) for image in content.get("containers", [])),
     )
 
 
@@ -174,9 +190,9 @@ def read_lock(path: Path) -> Lock:
     return loads_lock(text, f"lock {path}")
 
 
-def write_lock(path: Path, resolution: Resolution, request: Request) -> str:
+def write_lock(path: Path, resolution: Resolution, request: Request, containers: Sequence[ContainerImage] = ()) -> str:
     """Write (by renaming, never half) and return the text."""
-    text = dumps_lock(resolution, request)
+    text = dumps_lock(resolution, request, containers)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

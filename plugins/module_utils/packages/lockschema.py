@@ -10,6 +10,7 @@ FORMAT = 1
 
 _TEXT = {"type": "string", "minLength": 1}
 _TIME = {"type": "string", "pattern": "^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"}
+_DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 # Neither absolute nor leading out of the mirror.
 _PATH = {"type": "string", "pattern": "^(?!/)(?!(.*/)?\\.\\.(/|$)).+$"}
@@ -67,6 +68,20 @@ LOCK_SCHEMA: dict[str, Any] = {
                     "sha256": _SHA256,
                     "date": _TIME,
                     "valid_until": _TIME,
+                },
+            },
+        },
+        "containers": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["source", "digest", "id"],
+                "properties": {
+                    "source": {**_TEXT, "description": "the reference that was asked for"},
+                    "digest": {**_DIGEST, "description": "of the image's manifest"},
+                    "id": {**_DIGEST, "description": "of its configuration"},
+                    "local": {"type": "boolean", "description": "from the building host's container storage"},
                 },
             },
         },

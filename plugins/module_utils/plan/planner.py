@@ -11,14 +11,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..containers import Container, ContainerImage, resolve_containers
 from ..driver.record import manifest_id
 from ..errors import ImageError, ManifestError, PackageError
-from ..images import Definition, get_architecture, get_distribution, get_image_type, make_manifest, package_sets
+from ..images import (
+    Definition,
+    Distribution,
+    backports_source,
+    build_pins,
+    build_sources,
+    get_architecture,
+    get_distribution,
+    get_image_type,
+    make_manifest,
+    mirror_sources,
+    mirror_warnings,
+    of_suite,
+    package_sets,
+    suite_distribution,
+)
 from ..images import warnings as image_warnings
 from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, host_sources, read_lock, resolve
 from .model import Inputs, Plan
 
 Resolver = Callable[[Request], Resolution]
+#: Containers, and architecture and variant as images name them.
+ContainerResolver = Callable[[Sequence[Container], str, str], tuple[ContainerImage, ...]]
 
 
 def _specs(sets: Mapping[str, Sequence[Package]]) -> dict[str, tuple[str, ...]]:
@@ -28,6 +46,9 @@ def _specs(sets: Mapping[str, Sequence[Package]]) -> dict[str, tuple[str, ...]]:
 def _chosen(inputs: Inputs) -> tuple[str, list[str]]:
     """The distribution's name as the user gave it, and warnings."""
     wanted, written = inputs.distribution, inputs.blueprint.distro
+    suite = inputs.blueprint.customizations.debian.archive.suite
+    if wanted is None and written is None and suite and (found := suite_distribution(suite)):
+        return found.name, []
     if wanted is None and written is None:
         raise ImageError("no distribution is given, neither by the task nor as 'distro' in the blueprint")
     if wanted is None or written is None:
@@ -58,23 +79,54 @@ def _same_packages(lock: Lock, resolution: Resolution) -> bool:
     return known(lock.sets) == known(resolution.sets)
 
 
-def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
+def _own_sources(inputs: Inputs, distribution: Distribution, architecture: str) -> tuple[tuple[Source, ...], list[str]]:
+    """Sources of the distribution itself: the task's, the blueprint's mirror, or the host's; and warnings."""
+    debian = inputs.blueprint.customizations.debian
+    own: tuple[Source, ...] = inputs.sources or ()
+    warnings: list[str] = []
+    if own and debian.archive.mirror:
+        warnings.append("customizations.debian.mirror is not used, since the task says where packages come from")
+    elif debian.archive.mirror:
+        own = mirror_sources(distribution, debian.archive, debian.components)
+        warnings += mirror_warnings(distribution, debian.archive)
+    if not own:
+        wanted = replace(distribution, components=debian.components) if debian.components else distribution
+        own = host_sources(wanted, architecture)
+    return own + backports_source(distribution, debian.archive, own), warnings
+
+
+def _containers(
+    inputs: Inputs, locked: Sequence[ContainerImage], definition: Definition, resolver: ContainerResolver
+) -> tuple[ContainerImage, ...]:
+    """The blueprint's images, pinned by the lock file as far as it has them."""
+    known = {(one.source, one.local): one for one in locked}
+    wanted = inputs.blueprint.containers
+    missing = [one for one in wanted if (one.source, one.local) not in known]
+    if missing:
+        oci = definition.architecture
+        known |= {(one.source, one.local): one for one in resolver(missing, oci.oci, oci.oci_variant)}
+    return tuple(replace(known[one.source, one.local], name=one.name, tls_verify=one.tls_verify) for one in wanted)
+
+
+def make_plan(
+    inputs: Inputs, resolver: Resolver | None = None, container_resolver: ContainerResolver | None = None
+) -> Plan:
     """Plan an image; nothing is written (a solve uses a temporary directory).
 
     A lock file that answers the request is used as it stands and nothing is fetched; otherwise the packages are
     solved from the sources, with signatures verified.
 
     :param resolver: instead of ``packages.resolve``.
+    :param container_resolver: instead of ``containers.resolve_containers``.
     :raises ForgeError: of the room whose input is wrong, naming it.
     """
     name, warnings = _chosen(inputs)
-    distribution = get_distribution(name)
+    distribution = of_suite(get_distribution(name), inputs.blueprint.customizations.debian.archive)
     architecture = get_architecture(inputs.architecture or inputs.blueprint.architecture or platform.machine())
     image_type = get_image_type(inputs.image_type)
     debian = inputs.blueprint.customizations.debian
-    wanted = replace(distribution, components=debian.components) if debian.components else distribution
-    own: tuple[Source, ...] = inputs.sources or host_sources(wanted, architecture.name)
-    extra = tuple(source for source in debian.sources if source not in own)
+    own, source_warnings = _own_sources(inputs, distribution, architecture.name)
+    extra = tuple(source for source in build_sources(distribution, inputs.blueprint.customizations) if source not in own)
     definition = Definition(
         blueprint=inputs.blueprint,
         distribution=distribution,
@@ -89,21 +141,27 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
         architecture=architecture.name,
         sources=own + extra,
         sets=package_sets(definition),
-        pins=debian.pins,
+        pins=build_pins(distribution, inputs.blueprint.customizations),
         foreign_architectures=debian.foreign_architectures,
     )
     lock, fits = _usable_lock(inputs, request)
+    pinned = () if lock is None or inputs.update_lock else lock.containers
+    containers = _containers(inputs, pinned, definition, container_resolver or resolve_containers)
+    same_images = lock is not None and {(one.source, one.local, one.id) for one in lock.containers} == {
+        (one.source, one.local, one.id) for one in containers
+    }
+    kept = fits
     if lock is not None and fits:
         resolution = lock.resolution(request.sources)
-        lock_text = inputs.lock.read_text(encoding="utf-8") if inputs.lock else None
     else:
         resolution = (resolver or resolve)(request)
-        lock_text = dumps_lock(resolution, request)
         if lock is not None and lock.matches(request) and _same_packages(lock, resolution):
             # Only the indices are newer: the image stays what it is, and so does the lock file.
-            resolution = lock.resolution(request.sources)
-            lock_text = inputs.lock.read_text(encoding="utf-8") if inputs.lock else lock_text
-    manifest = make_manifest(definition, resolution)
+            resolution, kept = lock.resolution(request.sources), True
+    lock_text = dumps_lock(resolution, request, containers)
+    if kept and same_images and inputs.lock:
+        lock_text = inputs.lock.read_text(encoding="utf-8")
+    manifest = make_manifest(definition, resolution, containers)
     document = manifest.to_dict()
     pipelines = [pipeline["name"] for pipeline in document.get("pipelines", [])]
     return Plan(
@@ -114,7 +172,7 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
         checkpoints=tuple(one for one in ("build",) if one in pipelines),
         packages=_specs(resolution.sets),
         lock_text=lock_text,
-        locked=fits,
+        locked=fits and same_images,
         previous=None if lock is None else _specs(lock.sets),
         request={
             "blueprint": inputs.blueprint.name,
@@ -123,7 +181,7 @@ def make_plan(inputs: Inputs, resolver: Resolver | None = None) -> Plan:
             "architecture": architecture.name,
             "image_type": image_type.name,
         },
-        warnings=(*inputs.blueprint.warnings, *warnings, *image_warnings(definition), *resolution.warnings),
+        warnings=(*inputs.blueprint.warnings, *warnings, *source_warnings, *image_warnings(definition), *resolution.warnings),
     )
 
 

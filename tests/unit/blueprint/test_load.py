@@ -330,10 +330,19 @@ def test_nodes_must_not_collide() -> None:
     assert blueprint(files=[{"path": "/etc/ab"}, {"path": "/etc/a"}]).customizations.files
 
 
-def test_file_from_a_uri_is_refused_honestly() -> None:
-    assert wrong(files=[{"path": "/etc/a", "uri": "http://example.com"}]) == (
-        "customizations.files[0].uri: not supported yet: files fetched from a URI; use data")
+def test_file_from_a_uri_needs_a_checksum() -> None:
+    digest = "a" * 64
+    for uri in ("https://example.com/a", "file:///srv/a"):
+        for key, value in (("sha256", digest), ("sha256", f"sha256:{digest}"), ("checksum", f"sha256:{digest}")):
+            found = blueprint(files=[{"path": "/etc/a", "uri": uri, key: value}]).customizations.files
+            assert found == (File("/etc/a", uri=uri, checksum=f"sha256:{digest}"),)
+    assert wrong(files=[{"path": "/etc/a", "uri": "https://example.com/a"}]) == (
+        "customizations.files[0].sha256: is required with uri: the SHA-256 of what 'https://example.com/a' has")
     assert "data and uri exclude each other" in wrong(files=[{"path": "/etc/a", "uri": "x", "data": "y"}])
+    assert ".uri: 'ssh://a/b' is not allowed; must be a file:///, http" in wrong(files=[{"path": "/etc/a", "uri": "ssh://a/b"}])
+    assert ".uri: is required with a checksum" in wrong(files=[{"path": "/etc/a", "sha256": digest}])
+    assert ".sha256: 'abc' is not allowed; must be 64" in wrong(
+        files=[{"path": "/etc/a", "uri": "https://example.com/a", "sha256": "abc"}])
 
 
 @pytest.mark.parametrize("path", ["/", "/boot", "/home", "/home/x", "/opt", "/srv/www", "/usr", "/usr/local", "/var", "/var/log",
@@ -368,6 +377,22 @@ def test_sizes(text: str, size: int) -> None:
         ({"customizations": {"rpm": {"import_keys": {"files": ["/a"]}}}}, "customizations.rpm: not supported on Debian: "),
         ({"customizations": {"dnf": {"config": {"set_releasever": True}}}}, "customizations.dnf: not supported on Debian: "),
         ({"customizations": {"fdo": {"manufacturing_server_url": "a"}}}, "customizations.fdo: not supported on Debian: "),
+        ({"customizations": {"ignition": {"firstboot": {"url": "https://example.com"}}}},
+         "customizations.ignition: not supported on Debian: "),
+        ({"customizations": {"openscap": {"profile_id": "standard", "policy_id": "x"}}},
+         "customizations.openscap.policy_id: not supported on Debian: "),
+        ({"customizations": {"subscription": {"organization": "1"}}}, "customizations.subscription: not supported on Debian: "),
+        ({"customizations": {"debian": {"init": "sysvinit"}}}, "customizations.debian.init: not supported on Debian: "),
+        ({"customizations": {"firstboot": {"scripts": [{"type": "satellite"}]}}},
+         "customizations.firstboot.scripts[0].type: not supported on Debian: "),
+        ({"customizations": {"repositories": [{"id": "a", "metalink": "https://example.com"}]}},
+         "customizations.repositories[0].metalink: not supported on Debian: "),
+        ({"customizations": {"repositories": [{"id": "a", "module_hotfixes": True}]}},
+         "customizations.repositories[0].module_hotfixes: not supported on Debian: "),
+        ({"customizations": {"payload_repositories": [{"rhsm": True}]}},
+         "customizations.payload_repositories[0].rhsm: not supported on Debian: "),
+        ({"customizations": {"installer": {"payload": {"flatpaks": [{"ref": "a"}]}}}},
+         "customizations.installer.payload: not supported on Debian: "),
         ({"customizations": {"installation_device": "/dev/vda"}}, "customizations.installation_device: not supported on Debian: "),
         ({"customizations": {"installer": {"unattended": True, "kickstart": {"contents": "x"}}}},
          "customizations.installer.kickstart: not supported on Debian: "),
@@ -379,19 +404,11 @@ def test_what_debian_cannot_have_is_refused_with_reason_and_alternative(content:
     assert text.startswith(sentence) and "; use " in text
 
 
-@pytest.mark.parametrize("key", ["firewall", "openscap", "repositories", "installer", "cacerts", "containers-storage", "firstboot",
-                                 "sshd", "ignition"])
-def test_what_comes_later_is_refused_as_not_yet(key: str) -> None:
-    text = wrong(**{key: {"something": ["set"]}})
-    assert text.startswith(f"customizations.{key}: not supported yet: ") and "; use " in text
-
-
-
 def test_unknown_keys_are_warnings_with_their_path() -> None:
-    found = load({"name": "x", "packges": [], "customizations": {"users": [], "user": [{"name": "a", "key": KEY, "sudo": True}]}})
+    found = load({"name": "x", "packges": [], "customizations": {"usrs": [], "user": [{"name": "a", "key": KEY, "sudo": True}]}})
     assert found.warnings == (
         "customizations.user[0].sudo: unknown key, ignored",
-        "customizations.users: unknown key, ignored; did you mean 'user'?",
+        "customizations.usrs: unknown key, ignored; did you mean 'users'?",
         "packges: unknown key, ignored; did you mean 'packages'?",
     )
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.debian_forge.osbuild.plugins.module_utils import plan
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.arguments import invocation, read_blueprint
+from ansible_collections.debian_forge.osbuild.plugins.module_utils.containers import Container, ContainerImage
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import ForgeError, ManifestError
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import (
     Package,
@@ -244,3 +246,105 @@ def test_a_result_repeats_no_blueprint() -> None:
         }
     }
     assert invocation({"blueprint": "/srv/web.toml"})["module_args"]["blueprint"] == "/srv/web.toml"
+
+
+class Registry:
+    """Stands for skopeo: pins images and remembers which it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, wanted: Sequence[Container], architecture: str, variant: str) -> tuple[ContainerImage, ...]:
+        self.asked += [f"{one.source} {architecture}{variant}" for one in wanted]
+        digests = (f"sha256:{hashlib.sha256(one.source.encode()).hexdigest()}" for one in wanted)
+        return tuple(ContainerImage(one.source, one.name, digest, digest) for one, digest in zip(wanted, digests, strict=True))
+
+
+def with_containers(*sources: str, **more: Any) -> plan.Inputs:
+    return inputs({"containers": [{"source": one} for one in sources]}, **more)
+
+
+def skopeo_items(found: plan.Plan) -> list[str]:
+    items = json.loads(found.manifest)["sources"].get("org.osbuild.skopeo", {"items": {}})["items"]
+    return sorted(item["image"]["name"] for item in items.values())
+
+
+def test_container_images_are_looked_up_once_and_kept_in_the_lock_file(archive: Archive, tmp_path: Path) -> None:
+    registry, lock = Registry(), tmp_path / "lock.json"
+    first = plan.make_plan(with_containers("a.example.com/b:1"), archive, registry)
+    assert registry.asked == ["a.example.com/b:1 amd64"] and skopeo_items(first) == ["a.example.com/b"]
+    lock.write_text(str(first.lock_text))
+    second = plan.make_plan(with_containers("a.example.com/b:1", lock=lock), archive, registry)
+    assert len(registry.asked) == 1 and second.locked
+    assert (second.manifest, second.lock_text) == (first.manifest, first.lock_text)
+
+
+def test_a_new_container_image_leaves_the_packages_of_the_lock_file_alone(archive: Archive, tmp_path: Path) -> None:
+    registry, lock = Registry(), tmp_path / "lock.json"
+    lock.write_text(str(plan.make_plan(with_containers("a.example.com/b:1"), archive, registry).lock_text))
+    found = plan.make_plan(with_containers("a.example.com/b:1", "a.example.com/c:1", lock=lock), archive, registry)
+    assert archive.asked == 1 and registry.asked[1:] == ["a.example.com/c:1 amd64"]
+    assert not found.locked and skopeo_items(found) == ["a.example.com/b", "a.example.com/c"]
+    assert len(json.loads(str(found.lock_text))["containers"]) == 2
+    lock.write_text(str(found.lock_text))
+    fewer = plan.make_plan(with_containers("a.example.com/c:1", lock=lock), archive, registry)
+    assert len(registry.asked) == 2 and skopeo_items(fewer) == ["a.example.com/c"]
+    assert [one["source"] for one in json.loads(str(fewer.lock_text))["containers"]] == ["a.example.com/c:1"]
+
+
+def test_an_update_looks_container_images_up_again(archive: Archive, tmp_path: Path) -> None:
+    registry, lock = Registry(), tmp_path / "lock.json"
+    lock.write_text(str(plan.make_plan(with_containers("a.example.com/b:1"), archive, registry).lock_text))
+    plan.make_plan(with_containers("a.example.com/b:1", lock=lock, update_lock=True), archive, registry)
+    assert registry.asked == ["a.example.com/b:1 amd64"] * 2
+
+
+def test_without_containers_no_registry_is_asked_and_the_lock_file_is_as_ever(archive: Archive) -> None:
+    registry = Registry()
+    found = plan.make_plan(inputs(), archive, registry)
+    assert registry.asked == [] and "containers" not in json.loads(str(found.lock_text))
+
+
+class Asked(Archive):
+    """Keeps what it was asked."""
+
+    request: Request
+
+    def __call__(self, request: Request) -> Resolution:
+        self.request = request
+        return super().__call__(request)
+
+
+def test_the_blueprints_mirror_takes_the_place_of_the_hosts() -> None:
+    archive = Asked()
+    debian = {"mirror": "https://s.example.com/{snapshot}/", "snapshot": "20260131T000000Z", "backports": True}
+    found = plan.make_plan(inputs({"customizations": {"debian": debian}}, sources=None), archive)
+    first, second = archive.request.sources
+    assert first.uris == second.uris == ("https://s.example.com/20260131T000000Z/",)
+    assert (first.suites, second.suites) == (("trixie", "trixie-updates"), ("trixie-backports",))
+    assert not first.check_valid_until and archive.request.pins[0].pin == "release n=trixie-backports"
+    assert found.warnings == ("customizations.debian.mirror: brings no security updates; security_mirror does",)
+
+
+def test_the_tasks_sources_win_over_the_blueprints_mirror() -> None:
+    archive = Asked()
+    found = plan.make_plan(inputs({"customizations": {"debian": {"mirror": "https://other.example.com"}}}), archive)
+    assert archive.request.sources == plan.parse_sources([SOURCE])
+    assert found.warnings == ("customizations.debian.mirror is not used, since the task says where packages come from",)
+
+
+def test_a_suite_is_asked_for_and_may_choose_the_distribution() -> None:
+    archive = Asked()
+    stable = {**SOURCE, "suites": ["stable"]}
+    suite = {"customizations": {"debian": {"suite": "stable"}}}
+    found = plan.make_plan(inputs(suite, distribution=None, sources=plan.parse_sources([stable])), archive)
+    assert archive.request.suite == "stable" and found.request["distribution"] == "debian-13"
+
+
+def test_repositories_to_install_from_are_sources_of_the_build() -> None:
+    archive = Asked()
+    own = {"id": "own", "baseurls": ["https://own.example.com"], "gpgcheck": False, "install_from": True, "priority": 1}
+    plan.make_plan(inputs({"customizations": {"repositories": [own]}}), archive)
+    assert [source.uris[0] for source in archive.request.sources] == [SOURCE["uris"][0], "https://own.example.com"]
+    assert archive.request.sources[1].suites == ("trixie",)
+    assert [pin.priority for pin in archive.request.pins] == [990]
