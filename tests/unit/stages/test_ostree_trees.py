@@ -18,18 +18,10 @@ import pytest
 
 from stages.forge import ostreeboot, ostreevar, sysroot
 from stages.forge.errors import StageError
+from tests.support.stage_process import RUN
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(shutil.which("ostree") is None, reason="needs ostree")]
 KERNEL = "6.1.0-1-test"
-_RUN = """
-import importlib.machinery, importlib.util, json, sys
-loader = importlib.machinery.SourceFileLoader("stage", sys.argv[1])
-module = importlib.util.module_from_spec(importlib.util.spec_from_loader("stage", loader))
-loader.exec_module(module)
-from stages.forge.errors import run_stage
-arguments = json.load(sys.stdin)
-sys.exit(run_stage(lambda: module.main(**arguments)))
-"""
 
 
 def ostree(*args: str | Path) -> str:
@@ -77,7 +69,7 @@ def prepare(repo: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(tree: Path, **options: Any) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": f"{repo / 'engine'}:{repo}", "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
-            [sys.executable, "-c", _RUN, str(repo / "stages/org.osbuild.ostree.preptree")], env=environment,
+            [sys.executable, "-c", RUN, str(repo / "stages/org.osbuild.ostree.preptree")], env=environment,
             input=json.dumps({"tree": str(tree), "options": options}), capture_output=True, text=True, check=False,
         )
 

@@ -20,18 +20,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.stage_process import RUN
+
 Content = str | bytes | None
-
-_RUN = """
-import importlib.machinery, importlib.util, json, sys
-loader = importlib.machinery.SourceFileLoader("stage", sys.argv[1])
-module = importlib.util.module_from_spec(importlib.util.spec_from_loader("stage", loader))
-loader.exec_module(module)
-from stages.forge.errors import run_stage
-arguments = json.load(sys.stdin)
-sys.exit(run_stage(lambda: module.main(**arguments)))
-"""
-
 
 def control_text(name: str, version: str, architecture: str, fields: Mapping[str, str]) -> str:
     given = {
@@ -220,7 +211,7 @@ class Runner:
                 files[f"sha256:{number:04}"] = (metadata or {}).get(path.name.split("_")[0], {})
             arguments["inputs"] = {"packages": {"path": str(folder), "data": {"files": files}}}
         return subprocess.run(
-            [sys.executable, "-B", "-c", _RUN, str(self.repo / "stages" / f"org.osbuild.{stage}")],
+            [sys.executable, "-B", "-c", RUN, str(self.repo / "stages" / f"org.osbuild.{stage}")],
             input=json.dumps(arguments), capture_output=True, text=True, check=False,
             env={"PATH": "/usr/sbin:/usr/bin", "PYTHONPATH": str(self.repo / "engine"),
                  "SOURCE_DATE_EPOCH": "1750000000", **(environment or {})},

@@ -14,19 +14,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.stage_process import RUN
+
 from .conftest import last_line, succeeded
 
 pytestmark = pytest.mark.root
 
-_RUN = """
-import importlib.machinery, importlib.util, json, sys
-loader = importlib.machinery.SourceFileLoader("stage", sys.argv[1])
-module = importlib.util.module_from_spec(importlib.util.spec_from_loader("stage", loader))
-loader.exec_module(module)
-from stages.forge.errors import run_stage
-arguments = json.load(sys.stdin)
-sys.exit(run_stage(lambda: module.main(arguments)))
-"""
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -49,8 +42,8 @@ def run(repo: Path, tree: Path, tmp_path: Path) -> Run:
             **(extra or {}),
         }
         return subprocess.run(
-            [sys.executable, "-B", "-c", _RUN, str(repo / "stages/org.osbuild.debian.run")],
-            input=json.dumps(arguments), capture_output=True, text=True, check=False,
+            [sys.executable, "-B", "-c", RUN, str(repo / "stages/org.osbuild.debian.run")],
+            input=json.dumps({"args": arguments}), capture_output=True, text=True, check=False,
             env={"PATH": "/usr/sbin:/usr/bin", "PYTHONPATH": str(repo / "engine"), "SOURCE_DATE_EPOCH": "1750000000"},
         )
 
