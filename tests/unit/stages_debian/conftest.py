@@ -24,6 +24,7 @@ from tests.support.stage_process import RUN
 
 Content = str | bytes | None
 
+
 def control_text(name: str, version: str, architecture: str, fields: Mapping[str, str]) -> str:
     given = {
         "Package": name, "Version": version, "Architecture": architecture,
