@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,16 @@ class Console:
         match = self.expect(rf"(?s)\A(.*?)\n?end-{number}=(\d+)\n", timeout)
         return Answer(int(match[2]), match[1].strip("\n"))
 
+    def wait(self, timeout: float) -> None:
+        """Wait until the machine has switched itself off.
+
+        :raises ConsoleError: it is still on after *timeout* seconds.
+        """
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ConsoleError(f"console: the machine is still on after {timeout:.0f} s") from None
+
     def close(self) -> None:
         self._reader.join(timeout=10)
         self._log.close()
@@ -199,6 +209,7 @@ def boot(
     cpus: int = 2,
     log: Path | None = None,
     medium: str = "disk",
+    disks: Sequence[Path] = (),
 ) -> Iterator[Console]:
     """Boot *image* under ``uefi`` (OVMF), ``secure`` (with Secure Boot) or ``bios`` (SeaBIOS) and hand out its console.
 
@@ -207,6 +218,7 @@ def boot(
     :param memory: MiB.
     :param medium: ``disk``; or for a live medium, which is not written to, ``cdrom`` or ``stick`` (USB).
     :param log: where everything the console says is kept; default: ``console.log`` in *scratch*.
+    :param disks: further disks, raw; the machine writes to them.
     """
     log = log or scratch / "console.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +233,8 @@ def boot(
         "-device", "virtio-rng-pci",
         "-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip
+    for one in disks:
+        command += ["-drive", f"file={one},format=raw,if=virtio,cache=unsafe,discard=unmap"]
     if firmware in ("uefi", "secure"):
         code, template = (SECURE_CODE, SECURE_VARS) if firmware == "secure" else (OVMF_CODE, OVMF_VARS)
         variables = scratch / "vars.fd"
