@@ -101,11 +101,11 @@ class MountManager:
         relpath = self.devices.device_relpath(mount.device)
         if relpath is None:
             return None
-        # The host's own node is preferred, because udev hangs its links and partition nodes there.
+        if mount.partition:
+            relpath = f"{relpath}p{mount.partition}"
+        # The host's own node is preferred, because udev hangs its links there; a container's /dev may have none.
         source = os.path.join("/dev", relpath)
-        if not os.path.exists(source):
-            source = os.path.join(self.devices.devpath, relpath)
-        return f"{source}p{mount.partition}" if mount.partition else source
+        return source if os.path.exists(source) else os.path.join(self.devices.devpath, relpath)
 
 
 class MountService(host.Service):

@@ -22,6 +22,8 @@ from tests.boot import machine
 from tests.conftest import REPO
 
 RUNNER = Path(__file__).with_name("guest_jobs.py")
+# What the role build_host installs beside packages and engine.
+RULES = next((REPO / "roles" / "build_host" / "files").glob("*.rules"))
 LABEL = "forge-work"
 # Where the second disk is mounted in the guest.
 MOUNTED = "/srv/work"
@@ -32,22 +34,21 @@ PACKAGES = (
     "linux-image-amd64", "python3", "python3-jsonschema", "bubblewrap", "lvm2", "cryptsetup-bin", "dosfstools", "mtools",
     "btrfs-progs", "xfsprogs", "e2fsprogs", "fdisk", "gdisk", "parted", "qemu-utils", "systemd-boot-efi", "systemd-boot",
 )  # fmt: skip
+# To the kernel's log, as the jobs' own words: a terminal is hung up when somebody may log in on it.
+OFF = "sh -c 'echo \"<2>forge-guest: off\" >/dev/kmsg; exec systemctl poweroff --no-block'"
 UNIT = f"""
 [Unit]
 Description=Commands of a test
-After=systemd-udev-settle.service local-fs.target
-Wants=systemd-udev-settle.service
+Requires=dev-vdb.device
+After=dev-vdb.device
 
 [Service]
 Type=oneshot
 ExecStart=mkdir -p {MOUNTED}
 ExecStart=mount -L {LABEL} {MOUNTED}
 ExecStart=-python3 {MOUNTED}/{RUNNER.name} {MOUNTED}
-ExecStart=-umount {MOUNTED}
-ExecStart=sh -c 'echo forge-guest: off; exec systemctl poweroff --no-block'
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/ttyS0
+ExecStart=umount {MOUNTED}
+ExecStopPost={OFF}
 
 [Install]
 WantedBy=multi-user.target
@@ -86,7 +87,10 @@ def blueprint() -> dict[str, Any]:
         "packages": [{"name": name} for name in PACKAGES],
         "customizations": {
             "hostname": "guest",
-            "files": [{"path": "/etc/systemd/system/forge-guest.service", "data": UNIT}],
+            "files": [
+                {"path": "/etc/systemd/system/forge-guest.service", "data": UNIT},
+                {"path": f"/etc/udev/rules.d/{RULES.name}", "data": RULES.read_text()},
+            ],
             "services": {"enabled": ["forge-guest"]},
         },
     }

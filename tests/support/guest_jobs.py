@@ -23,6 +23,11 @@ def left(work: Path) -> list[str]:
     ]
 
 
+def say(text: str) -> None:
+    with open("/dev/kmsg", "w", encoding="utf-8") as log:
+        log.write(f"<2>forge-guest: {text}")
+
+
 def run(job: dict, results: Path, work: Path) -> None:
     folder = results / job["name"]
     folder.mkdir(parents=True)
@@ -36,12 +41,12 @@ def run(job: dict, results: Path, work: Path) -> None:
     seconds = round(time.monotonic() - begin, 1)
     state = {"status": status, "seconds": seconds, "left": left(work)}
     (folder / "state.json").write_text(json.dumps(state))
-    print(f"forge-guest: {job['name']}: status {status} after {seconds} s, left {len(state['left'])}", flush=True)
+    say(f"{job['name']}: status {status} after {seconds} s, left {len(state['left'])}")
 
 
 def main() -> None:
     work = Path(sys.argv[1])
-    print("forge-guest: begin", flush=True)
+    say("begin")
     for job in json.loads((work / "jobs.json").read_text()):
         run(job, work / "results", work)
 

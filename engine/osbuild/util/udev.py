@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keep udev's hands off devices that are being built on.
 
-A lock file per device tells the rules of the host (``10-osbuild-inhibitor.rules``) to ignore it.
+A lock file per device tells the rules of the host to ignore it: those that the role build_host installs, or upstream's.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from .layout import SECTOR, Layout, Mount, Partition
 # since before that there is nothing in the image that is not in the manifest as well.
 _BUILD_PASSPHRASE = "unlocked while building"
 _TREE = "tree"
+# What is known to everyone is not worth a costly derivation, which each stage that opens the container would pay for.
+_BUILD_PBKDF = {"method": "pbkdf2", "iterations": 1000}
 # Argon2id as cryptsetup(8) would choose on a small machine; measured values would differ from build to build.
 _PBKDF = {"method": "argon2id", "memory": 524288, "iterations": 4, "parallelism": 2}
 
@@ -48,7 +50,7 @@ def _device(mount: Mount, filename: str, name: str) -> dict[str, Device]:
 def _containers(layout: Layout, filename: str) -> Iterator[Stage]:
     for partition in layout.partitions:
         if partition.luks:
-            options = {"passphrase": _BUILD_PASSPHRASE, "uuid": partition.luks, "label": "root", "pbkdf": _PBKDF}
+            options = {"passphrase": _BUILD_PASSPHRASE, "uuid": partition.luks, "label": "root", "pbkdf": _BUILD_PBKDF}
             yield Stage("org.osbuild.luks2.format", options, devices={"device": _loop(partition, filename)})
         if partition.group:
             volumes = [{"name": one.name, "size": f"{one.size}B"} for one in partition.volumes]

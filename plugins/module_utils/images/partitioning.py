@@ -140,7 +140,9 @@ class _Planner:
         for one in partition.logical_volumes:
             size = round_up(_wanted_size(one.minsize, one.mountpoint, one.fs_type, self.content), _EXTENT)
             role = f"filesystem {one.mountpoint or one.name}"
-            label = one.label or (one.mountpoint.strip("/").replace("/", "-") or "root")[: _LABELS[one.fs_type]]
+            # Swap space has no place, only the volume a name.
+            place = one.mountpoint.strip("/").replace("/", "-") or ("root" if one.mountpoint else one.name)
+            label = one.label or place[: _LABELS[one.fs_type]]
             found.append(Volume(one.name, size, one.mountpoint, one.fs_type, self.definition.uuid(role), label))
         shared = self.definition.uuid("filesystem btrfs")
         found += [Volume(one.name, 0, one.mountpoint, "btrfs", shared) for one in partition.subvolumes]
