@@ -79,19 +79,19 @@ def done() -> Iterator[Mapping[str, guest.Done]]:
         one.mkdir()
     try:
         image = guest_image(FOLDER / "guest-store")
-        jobs = []
-        manifests = {name: make() for name, make in guest_manifests.ALL.items()}
-        manifests |= {name: case["manifest"] for name, case in RECORDED.items()}
-        for name, document in manifests.items():
-            (work / f"{name}.json").write_text(json.dumps(document))
-            jobs.append(guest.engine_job(name, f"{name}.json", "tree"))
-        jobs.append(guest.Job("verity-opened", ("sh", "-c", guest_manifests.OPEN_VERITY)))
+        jobs = [guest.compile_job()]
         key = FOLDER / "key"
         key.write_text(f"{storage.PASSPHRASE}\n")
         for name, customizations in storage.layouts(key).items():
             if name in LAYOUTS:
                 tree_in_store(name, customizations, work)
                 jobs.append(guest.engine_job(f"image-{name}", f"{name}.json", "image", 3600))
+        manifests = {name: make() for name, make in guest_manifests.ALL.items()}
+        manifests |= {name: case["manifest"] for name, case in RECORDED.items()}
+        for name, document in manifests.items():
+            (work / f"{name}.json").write_text(json.dumps(document))
+            jobs.append(guest.engine_job(name, f"{name}.json", "tree"))
+        jobs.append(guest.Job("verity-opened", ("sh", "-c", guest_manifests.OPEN_VERITY)))
         guest.fill(work, jobs)
         disk = scratch / "work.raw"
         guest.make_disk(work, disk)

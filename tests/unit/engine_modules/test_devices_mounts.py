@@ -8,9 +8,12 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from osbuild.devices import Device, DeviceManager
+from osbuild.mounts import Mount, MountManager
 
 Make = Callable[[str, str], Any]
 
@@ -231,3 +234,16 @@ def test_mount_point_stays_below_the_mount_root(make: Make, tmp_path: Path) -> N
         service.mount({"source": "/dev/none", "target": "/boot/efi", "root": str(root), "options": {}})
     assert service.mountpoint.startswith(f"{root}/")
     assert os.listdir(outside) == []
+
+
+def test_a_partition_is_taken_from_where_its_node_is(tmp_path: Path) -> None:
+    """The host's /dev may have the disk alone, as a container's does: the device service made the other node."""
+    info = SimpleNamespace(name="org.osbuild.ext4", path="/nowhere")
+    disk = Device("disk", info, None, {})  # type: ignore[arg-type]
+    devices = DeviceManager(None, tmp_path, tmp_path)  # type: ignore[arg-type]
+    devices.devices["disk"] = {"path": "null"}
+    sources = [
+        MountManager(devices, tmp_path)._source(Mount("root", info, disk, partition, "/", {}))  # type: ignore[arg-type]
+        for partition in (None, 2)
+    ]
+    assert sources == ["/dev/null", f"{tmp_path}/nullp2"]

@@ -162,6 +162,17 @@ def test_the_users_key_is_in_no_manifest(define, resolve, stages):
     assert tab["options"]["volumes"][0]["volume"] == "root"
 
 
+def test_only_the_users_key_is_derived_at_a_cost(stages):
+    found = {one["type"]: one["options"]["pbkdf"]["method"] for one in stages(LAYOUTS["encrypted"]) if "pbkdf" in one.get("options", {})}
+    assert found == {"org.osbuild.luks2.format": "pbkdf2", "org.osbuild.debian.luks-key": "argon2id"}
+
+
+def test_no_two_volumes_of_a_group_have_the_same_label(define):
+    volumes = [*LVM["logical_volumes"], {"name": "swap", "fs_type": "swap", "minsize": GIB}]
+    layout = plan_layout(define({"disk": {"partitions": [{**LVM, "logical_volumes": volumes}]}}, image_type="raw"), PACKAGES)
+    assert [one.label for one in layout.root.partition.volumes] == ["root", "home", "swap"]
+
+
 def test_fstab_mounts_subvolumes_and_swap(define, resolve):
     definition = define({"disk": {"partitions": [{"fs_type": "swap"}, BTRFS]}}, image_type="raw")
     document = make_manifest(definition, resolve(definition)).to_dict()
