@@ -132,10 +132,14 @@ class _Compiler:
 
     def kw_enum(self, wanted: Any, schema: Mapping[str, Any]) -> Check:
         _require(isinstance(wanted, list) and len(wanted) > 0)
-        # Equality of anything but strings is subtle (1, 1.0 and True); a mixed enumeration is left to the full validator.
-        _require(all(isinstance(each, str) for each in wanted) and len(set(wanted)) == len(wanted))
+        # Equality is subtle (1, 1.0 and True): what is neither a string nor a number that only itself can be taken for
+        # is left to the full validator, and so is a mixed enumeration.
+        strings = all(isinstance(each, str) for each in wanted)
+        numbers = schema.get("type") == "integer" and all(_is_integer(each) and each not in (0, 1) for each in wanted)
+        _require((strings or numbers) and len(set(wanted)) == len(wanted))
         allowed = frozenset(wanted)
-        return lambda value: isinstance(value, str) and value in allowed
+        kind = str if strings else int
+        return lambda value: isinstance(value, kind) and value in allowed
 
     def kw_allOf(self, schemas: Any, schema: Mapping[str, Any]) -> Check:
         checks = self.several(schemas)

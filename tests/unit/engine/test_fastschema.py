@@ -26,6 +26,7 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": ["string", "null"]},
     {"type": "boolean"},
     {"enum": ["a", "abc"]},
+    {"type": "integer", "enum": [2, 512]},
     {"pattern": "^a.?"},
     {"minLength": 2, "maxLength": 2},
     {"minimum": 1},
@@ -71,6 +72,8 @@ def test_agrees_with_jsonschema(schema: dict[str, Any]) -> None:
         {"required": "a"},
         {"enum": []},
         {"enum": [1, True]},
+        {"enum": [2, 3]},
+        {"type": "integer", "enum": [0, 2]},
         {"properties": []},
         {"minItems": -1},
         {"pattern": "("},
@@ -88,6 +91,13 @@ def test_is_not_sure_of_schemas_that_are_wrong_or_unusual(schema: dict[str, Any]
     assert compile_schema(schema) is None
 
 
+# Modules that name OSTree deployments share one such schema.
+UPSTREAM_ODDITIES = {
+    f"org.osbuild.{name}.meta.json"
+    for name in ("bootupd", "fstab", "grub2", "mkfs.fat", "ostree.aleph", "ostree.deployment", "ostree.fillvar", "ostree.selinux")
+}
+
+
 def test_every_module_of_the_bundle_is_understood() -> None:
     unsure = []
     for klass, folder in ModuleInfo.MODULES.items():
@@ -95,4 +105,5 @@ def test_every_module_of_the_bundle_is_understood() -> None:
             info = ModuleInfo.load(REPO / "engine", klass, path.name.removesuffix(".meta.json"))
             if info is not None and compile_schema(info.get_schema("2")) is None:
                 unsure.append(path.name)
-    assert len(unsure) <= 3, unsure
+    # What is left has `not` or repeated keys in the schema that upstream gave it.
+    assert set(unsure) <= UPSTREAM_ODDITIES
