@@ -207,6 +207,8 @@ def boot(
     grow: int = 0,
     memory: int = 2048,
     cpus: int = 2,
+    online: bool = False,
+    restarts: bool = False,
     log: Path | None = None,
     medium: str = "disk",
     disks: Sequence[Path] = (),
@@ -217,6 +219,8 @@ def boot(
     :param grow: bytes by which the machine's disk is bigger than the image.
     :param memory: MiB.
     :param medium: ``disk``; or for a live medium, which is not written to, ``cdrom`` or ``stick`` (USB).
+    :param online: whether the machine reaches this host (as 10.0.2.2) and what that reaches.
+    :param restarts: whether it starts again when it is told to; otherwise it ends then.
     :param log: where everything the console says is kept; default: ``console.log`` in *scratch*.
     :param disks: further disks, raw; the machine writes to them.
     """
@@ -228,11 +232,13 @@ def boot(
     command = [
         QEMU, "-accel", "tcg", "-machine", "q35,smm=on" if firmware == "secure" else "q35",
         "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
-        "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+        "-nodefaults", "-display", "none", "-serial", "stdio",
         *_drive(image, overlay, grow, medium),
         "-device", "virtio-rng-pci",
-        "-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0",
+        "-netdev", f"user,id=net0,restrict={'off' if online else 'on'}", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip
+    if not restarts:
+        command.append("-no-reboot")
     for one in disks:
         command += ["-drive", f"file={one},format=raw,if=virtio,cache=unsafe,discard=unmap"]
     if firmware in ("uefi", "secure"):

@@ -26,6 +26,7 @@ from .model import (
     Timezone,
     User,
 )
+from .ostreemodel import OSTree, OSTreeParent, OSTreeRemote, OSTreeSign
 from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd, Zone
 
 __all__ = [
@@ -61,6 +62,10 @@ __all__ = [
     "Kernel",
     "Locale",
     "LogicalVolume",
+    "OSTree",
+    "OSTreeParent",
+    "OSTreeRemote",
+    "OSTreeSign",
     "PackageSpec",
     "Services",
     "Subvolume",

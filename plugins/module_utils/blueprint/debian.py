@@ -14,6 +14,7 @@ from .describe import YES, section
 from .fields import Table, kind, show, unique
 from .model import BootLoader, Debian, Encryption
 from .network import read_network
+from .ostree import read_ostree
 from .paths import canonical
 from .unsupported import never
 from .upkeep import read_cleanup, read_dpkg, read_unattended_upgrades
@@ -107,6 +108,7 @@ def read_debian(table: Table | None) -> Debian:
         dpkg=read_dpkg(table.table("dpkg")),
         cleanup=read_cleanup(table),
         unattended_upgrades=read_unattended_upgrades(table),
+        ostree=read_ostree(table.table("ostree")),
     )
     table.close()
     return found

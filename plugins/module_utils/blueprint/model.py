@@ -11,6 +11,7 @@ from ..containers.model import Container
 from ..packages.model import Pin, Source
 from .debianmodel import Answer, Archive, Cleanup, Dpkg, Network, Overlay, Script, UnattendedUpgrades
 from .diskmodel import Disk
+from .ostreemodel import OSTree
 from .sectionmodel import Firewall, FirstbootScript, Installer, Openscap, Repository, Sshd
 
 #: How the machine gets from its firmware to the kernel.
@@ -167,6 +168,7 @@ class Debian:
     dpkg: Dpkg = Dpkg()
     cleanup: Cleanup | None = None
     unattended_upgrades: UnattendedUpgrades | None = None
+    ostree: OSTree | None = None
 
 
 @dataclass(frozen=True)

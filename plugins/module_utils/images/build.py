@@ -16,6 +16,7 @@ from .definition import Definition
 from .firewall import firewall_warnings
 from .ospipeline import debootstrap, os_stages
 from .outputs import output_pipelines
+from .packagesets import package_sets
 from .partitioning import plan_layout
 
 
@@ -59,7 +60,7 @@ def _check(definition: Definition, resolution: Resolution) -> None:
     ):
         if given != wanted:
             raise ImageError(f"the packages were resolved for the {what} {given}, but the image is for {wanted}")
-    for name in ("build", "os"):
+    for name in package_sets(definition):
         if not resolution.sets.get(name):
             raise ImageError(f"the package set '{name}' is empty; a tree needs at least the essential packages")
 
@@ -91,10 +92,10 @@ def make_manifest(
     _check_containers(definition, containers)
     epoch = source_epoch(resolution)
     build_packages, os_packages = resolution.sets["build"], resolution.sets["os"]
-    layout = plan_layout(definition, os_packages) if definition.image_type.disk else None
+    layout = plan_layout(definition, os_packages) if definition.image_type.partitioned else None
 
     manifest = Manifest()
-    manifest.add_curl(_downloads((*build_packages, *os_packages)))
+    manifest.add_curl(_downloads(one for packages in resolution.sets.values() for one in packages))
 
     manifest.add_pipeline(
         Pipeline(
@@ -107,6 +108,6 @@ def make_manifest(
     stages = os_stages(definition, manifest, os_packages, layout, containers)
     manifest.add_pipeline(Pipeline("os", stages, build="build", source_epoch=epoch))
 
-    for name, stages in output_pipelines(definition, layout, manifest):
+    for name, stages in output_pipelines(definition, layout, manifest, resolution.sets):
         manifest.add_pipeline(Pipeline(name, stages, build="build", source_epoch=epoch))
     return manifest

@@ -24,10 +24,17 @@ def _tar(name: str, suffix: str, compression: str, *aliases: str) -> ImageType:
 
 def _disk(name: str, summary: str, filename: str, mime_type: str, format: Mapping[str, Any] | None, **more: Any) -> ImageType:
     """A disk: as it is, or converted by qemu-img(1) to *format*."""
+    more = {"system": "disk", "build_packages": _DISK if format is None else _QEMU, **more}
     if format is None:
-        return ImageType(name, summary, filename, "image", mime_type, "disk", {}, "disk", build_packages=_DISK, **more)
-    export = str(format["type"])
-    return ImageType(name, summary, filename, export, mime_type, "convert", dict(format), "disk", build_packages=_QEMU, **more)
+        return ImageType(name, summary, filename, "image", mime_type, "disk", **more)
+    return ImageType(name, summary, filename, str(format["type"]), mime_type, "convert", dict(format), **more)
+
+
+def _ostree(name: str, summary: str, filename: str, export: str, mime_type: str, output: str, *aliases: str) -> ImageType:
+    """A commit without a disk. Its content is the same for all of them, and for the disks."""
+    return ImageType(
+        name, summary, filename, export, mime_type, output, {}, "ostree", build_packages=("ostree",), aliases=aliases
+    )
 
 
 _QCOW2 = {"type": "qcow2", "compat": "1.1", "compression": True}
@@ -109,7 +116,31 @@ _MEDIA = (
     ),
 )  # fmt: skip
 
-IMAGE_TYPES: tuple[ImageType, ...] = (*_TREES, *_DISKS, *_CLOUDS, *_MEDIA)
+_OSTREE = (
+    _ostree(
+        "ostree-commit", "The system as a commit in an archive repository, for servers of updates.", "commit.tar",
+        "commit-archive", "application/x-tar", "ostree-archive", "edge-commit", "iot-commit",
+    ),
+    _ostree(
+        "ostree-repository", "The same, as a directory that a web server can serve as it is.", "", "ostree-commit",
+        "inode/directory", "ostree-directory",
+    ),
+    _ostree(
+        "ostree-container", "The same in a container with nginx, which serves it on port 8080.", "container.tar",
+        "container", "application/x-tar", "ostree-container", "edge-container", "iot-container",
+    ),
+    _disk(
+        "ostree-raw", "A disk as it is, with a system that OSTree updates.", "disk.raw", _RAW_MIME, None, system="ostree",
+        build_packages=(*_DISK, "ostree"), aliases=("edge-raw-image", "iot-raw-image"),
+    ),
+    _disk(
+        "ostree-qcow2", "A disk for QEMU and KVM, with a system that OSTree updates.", "disk.qcow2", _QCOW2_MIME, _QCOW2,
+        system="ostree", build_packages=(*_QEMU, "ostree"),
+        aliases=("edge-qcow2-image", "iot-qcow2-image", "iot-qcow2"),
+    ),
+)  # fmt: skip
+
+IMAGE_TYPES: tuple[ImageType, ...] = (*_TREES, *_DISKS, *_CLOUDS, *_OSTREE, *_MEDIA)
 
 
 def get_image_type(name: str) -> ImageType:

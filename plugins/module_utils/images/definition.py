@@ -16,6 +16,7 @@ from ..packages import Source
 from .architectures import Architecture
 from .distributions import Distribution
 from .imagetypes import ImageType
+from .ostreewishes import check_ostree
 
 # The root of all ids: they must never depend on anything but the definition.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "images.debian-forge.example.com")
@@ -48,6 +49,8 @@ class Definition:
                 f"customizations.debian.boot_loader is {self.customizations.debian.boot_loader}, "
                 f"but an image of type {self.image_type.name} has none to choose"
             )
+        if self.image_type.ostree:
+            check_ostree(self.image_type, self.customizations)
         if self.image_type.name == "uki" and self.boot_loader != "uki":
             raise ImageError(
                 f"customizations.debian.boot_loader is {self.boot_loader}, but image type uki boots without one; use qcow2"

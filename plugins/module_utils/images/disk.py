@@ -124,9 +124,11 @@ def _verity(layout: Layout, filename: str) -> Iterator[Stage]:
 
 
 def disk_stages(
-    definition: Definition, layout: Layout, manifest: Manifest, tree: str, filename: str = RAW
+    definition: Definition, layout: Layout, manifest: Manifest, tree: str, filename: str = RAW, boot_files: str = ""
 ) -> tuple[Stage, ...]:
     """A bootable disk with the tree of the pipeline *tree* on it.
+
+    *boot_files* is the pipeline whose tree has what goes to the ESP, by default the same.
 
     Wherever possible it is made without loop devices or mounts of the image; the files in it are the same.
     """
@@ -137,6 +139,6 @@ def disk_stages(
         stages += mounted_stages(definition, layout, manifest, tree, filename)
     stages += _verity(layout, filename)
     if layout.esp is not None:
-        stages += _esp(definition, layout, layout.esp, tree, filename)
+        stages += _esp(definition, layout, layout.esp, boot_files or tree, filename)
     stages += _bios(definition, layout, filename)
     return tuple(stages)

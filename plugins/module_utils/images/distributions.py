@@ -24,6 +24,8 @@ class Distribution:
     :param repart_package: package of systemd-repart(8); empty where package systemd itself has it.
     :param stub_packages: what brings systemd-stub(7) for an amd64 or arm64 machine.
     :param ukify_package: package of ukify(1); empty where there is none.
+    :param ostree_readonly_key: whether libostree reads from the repository's configuration that /sysroot is to be
+        read-only; newer ones read it from prepare-root.conf, and warn of that key.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Distribution:
     repart_package: str = "systemd-repart"
     stub_packages: tuple[str, ...] = ("systemd-boot-efi",)
     ukify_package: str = "systemd-ukify"
+    ostree_readonly_key: bool = False
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -57,6 +60,7 @@ DISTRIBUTIONS: tuple[Distribution, ...] = (
         timezone_file=True,
         repart_package="",
         ukify_package="",
+        ostree_readonly_key=True,
     ),
     Distribution(
         "debian-13", "trixie", "13", _POCKETS, "org.osbuild.debian13", aliases=("trixie", "debian13", "13", "stable")

@@ -11,8 +11,12 @@ from typing import Any, Literal
 from ..blueprint import BootLoader
 
 #: What kind of system the image holds: just the packages asked for; one for Windows' subsystem, which brings the
-#: kernel; one that boots from a disk; one that boots from a read-only medium and keeps changes in memory.
-System = Literal["tree", "wsl", "disk", "live"]
+#: kernel; one that boots from a disk; one that boots from a disk and is updated as a whole by OSTree; one that boots from
+#: a read-only medium and keeps changes in memory.
+System = Literal["tree", "wsl", "disk", "ostree", "live"]
+
+# Outputs that are a disk, whatever is around it.
+_PARTITIONED = frozenset({"disk", "convert", "gce", "ova"})
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,22 @@ class ImageType:
     @property
     def bootable(self) -> bool:
         """Whether a machine can start from it, which takes a kernel."""
-        return self.system in ("disk", "live")
+        return self.system in ("disk", "ostree", "live")
 
     @property
     def disk(self) -> bool:
-        """Whether it is a disk with partitions."""
-        return self.system == "disk"
+        """Whether the system boots from a disk that it may change."""
+        return self.system in ("disk", "ostree")
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether it is such a disk with partitions itself."""
+        return self.disk and self.output in _PARTITIONED
+
+    @property
+    def ostree(self) -> bool:
+        """Whether OSTree updates the system."""
+        return self.system == "ostree"
 
     @property
     def services(self) -> bool:

@@ -22,6 +22,7 @@ from .kernelinstall import command_line_stage
 from .layout import Layout, Mount
 from .localisation import keyboard, locale_names
 from .openscap import scap_check
+from .ostree import prepare_stages
 from .system import enabled_units, hostname, system_files, unit_name
 from .treework import bootstrap_options, cleanup_stages, network_stages, overlay_stages, script_stages
 
@@ -190,10 +191,10 @@ def _fstab_entry(one: Mount) -> dict[str, Any]:
     return {"uuid": uuid, "path": one.mountpoint, "vfs_type": one.filesystem, "options": options, "freq": 0, "passno": passno}
 
 
-def _fstab(layout: Layout) -> Stage:
-    # A verified root is mounted by the initial ram disk, as it is.
-    mounts = [one for one in layout.mounts if not (layout.hashes and one.mountpoint == "/")]
-    return Stage("org.osbuild.fstab", {"filesystems": [_fstab_entry(one) for one in mounts]})
+def fstab(layout: Layout, root: bool = True) -> Stage | None:
+    """What the system mounts, with or without its root; None where that is nothing."""
+    mounts = [one for one in layout.mounts if root or one.mountpoint != "/"]
+    return Stage("org.osbuild.fstab", {"filesystems": [_fstab_entry(one) for one in mounts]}) if mounts else None
 
 
 def _crypttab(layout: Layout) -> Iterable[Stage]:
@@ -236,7 +237,12 @@ def os_stages(
     layout: Layout | None,
     containers: Sequence[ContainerImage] = (),
 ) -> tuple[Stage, ...]:
-    """All stages of the system's tree; *layout* is None for an image without a disk."""
+    """All stages of the system's tree; *layout* is None for an image without a disk.
+
+    A system for OSTree is independent of the disk: what concerns that is given to its deployment.
+    """
+    if definition.image_type.ostree:
+        layout = None
     stages = [debootstrap(definition, packages, definition.customizations.debian.variant, bootstrap_options(definition))]
     stages += apt_config(definition)
     stages += _naming(definition)
@@ -257,8 +263,11 @@ def os_stages(
         stages += _wsl(definition)
     if definition.image_type.services:
         stages.append(Stage("org.osbuild.machine-id", {"first-boot": "no"}))
-    if layout is not None:
-        stages.append(_fstab(layout))
+    if definition.image_type.ostree:
+        stages += prepare_stages(definition)
+    elif layout is not None:
+        # A verified root is mounted by the initial ram disk, as it is.
+        stages += filter(None, [fstab(layout, root=not layout.hashes)])
         stages += _crypttab(layout)
         stages += initramfs_stage(definition)
         if definition.boot_loader == "grub":

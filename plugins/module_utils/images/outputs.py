@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..manifest import Input, Manifest, Stage, pipeline_file_input, tree_input
+from ..packages import Package
+from .commitserver import container_config, server_stages
 from .definition import Definition
 from .disk import RAW, disk_stages
 from .iso import iso_pipelines
 from .layout import Layout
+from .ospipeline import fstab
+from .ostree import COMMIT, DEPLOYMENT, commit_stages, deployment_stages, sysroot_layout
 
 #: Name and stages of a pipeline; all are built in the build root.
 Pipelines = list[tuple[str, tuple[Stage, ...]]]
@@ -25,11 +29,12 @@ _SQUASHFS_LEVEL = 9
 
 @dataclass(frozen=True)
 class Context:
-    """What an output is made from; *layout* is None for an image without a disk."""
+    """What an output is made from; *layout* is None for an image without a disk, *sets* are all resolved packages."""
 
     definition: Definition
     layout: Layout | None
     manifest: Manifest
+    sets: Mapping[str, Sequence[Package]]
 
     @property
     def filename(self) -> str:
@@ -44,12 +49,24 @@ class Context:
         return self.definition.image_type.settings
 
     @property
-    def disk(self) -> tuple[str, tuple[Stage, ...]]:
-        """The pipeline ``image``, which holds the disk as a raw file."""
+    def commit(self) -> tuple[str, tuple[Stage, ...]]:
+        """The pipeline with the repository."""
+        return COMMIT, commit_stages(self.definition, self.manifest, _OS)
+
+    @property
+    def disk(self) -> Pipelines:
+        """The pipeline ``image``, which holds the disk as a raw file, after those that its content takes."""
         if self.layout is None:
             raise ValueError(f"image type {self.definition.image_type.name} has a disk output but no layout")
         filename = self.filename if self.export == "image" else RAW
-        return "image", disk_stages(self.definition, self.layout, self.manifest, _OS, filename)
+        if not self.definition.image_type.ostree:
+            return [("image", disk_stages(self.definition, self.layout, self.manifest, _OS, filename))]
+        sysroot = sysroot_layout(self.definition, self.layout)
+        return [
+            self.commit,
+            (DEPLOYMENT, deployment_stages(self.definition, self.layout, fstab(self.layout, root=False))),
+            ("image", disk_stages(self.definition, sysroot, self.manifest, DEPLOYMENT, filename, boot_files=_OS)),
+        ]
 
 
 def _tar_stage(filename: str, tree: Input, **options: Any) -> Stage:
@@ -103,7 +120,7 @@ def _oci(context: Context) -> Pipelines:
 
 
 def _raw(context: Context) -> Pipelines:
-    return [context.disk]
+    return context.disk
 
 
 def _converted(context: Context, filename: str) -> Stage:
@@ -112,14 +129,14 @@ def _converted(context: Context, filename: str) -> Stage:
 
 
 def _convert(context: Context) -> Pipelines:
-    return [context.disk, (context.export, (_converted(context, context.filename),))]
+    return [*context.disk, (context.export, (_converted(context, context.filename),))]
 
 
 def _gce(context: Context) -> Pipelines:
     # Google Compute Engine takes only GNU's old tar format, with the disk under this name and without extensions.
     plain = {"format": "oldgnu", "compression": "gzip", "sparse": True, "acls": False, "selinux": False, "xattrs": False}
     stage = _tar_stage(context.filename, tree_input("image"), paths=[RAW], **plain)
-    return [context.disk, (context.export, (stage,))]
+    return [*context.disk, (context.export, (stage,))]
 
 
 def _ova(context: Context) -> Pipelines:
@@ -134,11 +151,28 @@ def _ova(context: Context) -> Pipelines:
         "selinux": False,
         "xattrs": False,
     }
-    return [context.disk, ("ovf", parts), (context.export, (_tar_stage(context.filename, tree_input("ovf"), **options),))]
+    return [*context.disk, ("ovf", parts), (context.export, (_tar_stage(context.filename, tree_input("ovf"), **options),))]
 
 
 def _iso(context: Context) -> Pipelines:
     return iso_pipelines(context.definition, _OS)
+
+
+def _ostree_directory(context: Context) -> Pipelines:
+    return [context.commit]
+
+
+def _ostree_archive(context: Context) -> Pipelines:
+    # Objects are compressed already.
+    stage = _tar_stage(context.filename, tree_input(COMMIT), **{"root-node": "omit"})
+    return [context.commit, (context.export, (stage,))]
+
+
+def _ostree_container(context: Context) -> Pipelines:
+    server = server_stages(context.definition, context.manifest, context.sets["server"])
+    options = container_config(context.definition) | {"filename": context.filename}
+    stage = Stage("org.osbuild.oci-archive", options, inputs={"base": tree_input("server")})
+    return [context.commit, ("server", server), (context.export, (stage,))]
 
 
 _OUTPUTS: dict[str, Callable[[Context], Pipelines]] = {
@@ -149,6 +183,9 @@ _OUTPUTS: dict[str, Callable[[Context], Pipelines]] = {
     "gce": _gce,
     "iso": _iso,
     "oci": _oci,
+    "ostree-archive": _ostree_archive,
+    "ostree-container": _ostree_container,
+    "ostree-directory": _ostree_directory,
     "ova": _ova,
     "squashfs": _squashfs,
     "tar": _tar,
@@ -156,6 +193,8 @@ _OUTPUTS: dict[str, Callable[[Context], Pipelines]] = {
 }
 
 
-def output_pipelines(definition: Definition, layout: Layout | None, manifest: Manifest) -> Pipelines:
+def output_pipelines(
+    definition: Definition, layout: Layout | None, manifest: Manifest, sets: Mapping[str, Sequence[Package]]
+) -> Pipelines:
     """The pipelines that make the image type's file of the pipeline ``os``; the last one is exported."""
-    return _OUTPUTS[definition.image_type.output](Context(definition, layout, manifest))
+    return _OUTPUTS[definition.image_type.output](Context(definition, layout, manifest, sets))

@@ -41,6 +41,12 @@ _BOOTABLE = (
     "zstd",
 )
 
+# What deploys, enters and updates; grub's own programs are the environment block's.
+_OSTREE = ("grub-common", "ostree", "ostree-boot")
+
+# Serves a commit, from a container of its own.
+_SERVER = ("nginx",)
+
 # Packages that bring network configuration of their own; ours would be a second opinion.
 _NETWORKING = frozenset({"connman", "dhcpcd", "ifupdown", "ifupdown-ng", "netplan.io", "network-manager"})
 
@@ -113,6 +119,9 @@ def _system(definition: Definition) -> list[str]:
 
 
 def _boot_loader(definition: Definition, boot: Boot) -> Iterable[str]:
+    if definition.image_type.ostree:
+        # Nothing but OSTree writes to /boot, so none of the packages that install boot loaders.
+        return [*_OSTREE, *boot.signed, *([f"grub-{_GRUB_PC}-bin"] if boot.bios else [])]
     if definition.boot_loader == "grub":
         return boot.packages
     # It also keeps the partition up to date when kernels are installed: kernel-install(8).
@@ -128,6 +137,10 @@ def _build(definition: Definition) -> list[str]:
     result = [*_BUILD, *image_type.build_packages, *storage_build_packages(definition), *wish_build_packages(definition)]
     if boot is None or not image_type.bootable:
         return result
+    if image_type.ostree and definition.customizations.debian.ostree and definition.customizations.debian.ostree.sign:
+        result += ["gpg", "gpg-agent"]
+    if image_type.ostree and not image_type.partitioned:
+        return result
     if image_type.disk and definition.boot_loader == "grub":
         # Its EFI files come from the image's own packages.
         return result + (["grub-common", f"grub-{_GRUB_PC}-bin"] if boot.bios else [])
@@ -139,12 +152,15 @@ def _build(definition: Definition) -> list[str]:
 
 
 def package_sets(definition: Definition) -> dict[str, PackageSet]:
-    """What to ask the depsolver for: ``build``, the root the stages run in, and ``os``, the image's system."""
+    """What to ask the depsolver for: ``build``, the root the stages run in, and ``os``, the image's system.
+
+    ``server`` is a container's that serves it, where there is one.
+    """
     debian = definition.customizations.debian
     listed = [package.spec for package in definition.blueprint.packages]
     taken = named(definition) | set(debian.exclude)
     own = [name for name in _system(definition) if name not in taken]
-    return {
+    sets = {
         # The build root is for the machine that builds: emulated tools would take many times as long.
         "build": PackageSet(
             include=tuple(sorted(set(_build(definition)))),
@@ -157,3 +173,6 @@ def package_sets(definition: Definition) -> dict[str, PackageSet]:
             recommends=debian.install_recommends,
         ),
     }
+    if definition.image_type.output == "ostree-container":
+        sets["server"] = PackageSet(include=_SERVER)
+    return sets

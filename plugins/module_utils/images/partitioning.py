@@ -229,6 +229,9 @@ def plan_layout(definition: Definition, packages: Iterable[Package]) -> Layout:
     wanted = wanted_partitions(definition)
     _check(definition, wanted)
     content = content_size(packages, sum(len(file.data) for file in definition.customizations.files))
+    if definition.image_type.ostree:
+        # The next commit is there beside this one before the machine starts it.
+        content *= 2
     planner = _Planner(definition, content)
     disk = planner.disk
     partitions = _firmware(definition, planner, wanted)

@@ -14,6 +14,7 @@ from .packagesets import TIME_DAEMONS, named, own_network_setup
 from .systemfile import SystemFile
 
 HOST_KEYS_UNIT = "ssh-host-keys.service"
+GROW_UNIT = "grow-root.service"
 
 _NETWORK = """# Every wired network card asks for an address. Files that sort before this one come first.
 [Match]
@@ -41,6 +42,23 @@ WantedBy=multi-user.target
 # The root is the last partition: it takes what a bigger disk offers; the file system follows by x-systemd.growfs.
 _REPART_ROOT = """[Partition]
 Type=root
+"""
+
+# The root of a deployment is a read-only mount; /etc is a writable one of the same file system.
+_GROW = """[Unit]
+Description=Grow the root file system
+Documentation=man:systemd-growfs(8)
+DefaultDependencies=no
+After=systemd-repart.service
+Before=local-fs.target shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/systemd/systemd-growfs /etc
+
+[Install]
+WantedBy=local-fs.target
 """
 
 # The console and the disks take longer to appear on emulated and overloaded machines than the default of 90 s, and
@@ -118,7 +136,9 @@ def system_files(definition: Definition) -> list[SystemFile]:
         result.append(SystemFile("/etc/systemd/system.conf.d/50-image.conf", _PATIENCE))
     if definition.image_type.disk:
         result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
-        if definition.boot_loader == "grub" and "grub-cloud-amd64" in definition.architecture.boot_loader.packages:
+        if definition.image_type.ostree:
+            result.append(SystemFile(f"/etc/systemd/system/{GROW_UNIT}", _GROW))
+        elif definition.boot_loader == "grub" and "grub-cloud-amd64" in definition.architecture.boot_loader.packages:
             # Lets the package reinstall boot code and boot loader when grub or shim are upgraded.
             result.append(SystemFile("/etc/grub.d/enable_cloud", ""))
     result += kernel_install_files(definition)
@@ -141,6 +161,8 @@ def enabled_units(definition: Definition) -> list[str]:
     if has_ssh_server(definition):
         result.append(HOST_KEYS_UNIT)
     result += first_boot_units(definition)
+    if definition.image_type.ostree:
+        result.append(GROW_UNIT)
     result += [unit_name(name) for name in definition.customizations.services.enabled]
     services = definition.customizations.services
     off = {unit_name(name) for name in (*services.disabled, *services.masked)}

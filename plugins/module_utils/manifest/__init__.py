@@ -7,11 +7,14 @@ Knows the format and nothing of what is built with it.
 
 from __future__ import annotations
 
-from .inputs import Input, containers_input, files_input, pipeline_file_input, tree_input
+from .inputs import PIPELINE, PREFIX, SOURCE, Input, containers_input, files_input, pipeline_file_input, tree_input
 from .model import Device, Manifest, Mount, Pipeline, Stage
-from .sources import ContainerItem, CurlItem, InlineItem, sha256
+from .sources import ContainerItem, CurlItem, InlineItem, OSTreeItem, sha256
 
 __all__ = [
+    "PIPELINE",
+    "PREFIX",
+    "SOURCE",
     "ContainerItem",
     "CurlItem",
     "Device",
@@ -19,6 +22,7 @@ __all__ = [
     "Input",
     "Manifest",
     "Mount",
+    "OSTreeItem",
     "Pipeline",
     "Stage",
     "containers_input",

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ManifestError
 from .inputs import Input
-from .sources import ContainerItem, CurlItem, InlineItem, check_checksum
+from .sources import ContainerItem, CurlItem, InlineItem, OSTreeItem, check_checksum
 
 VERSION = "2"
 
@@ -131,6 +131,7 @@ class Manifest:
         self._curl: dict[str, CurlItem] = {}
         self._inline: dict[str, InlineItem] = {}
         self._containers: dict[str, ContainerItem] = {}
+        self._ostree: dict[str, OSTreeItem] = {}
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -159,6 +160,11 @@ class Manifest:
         self._inline[item.checksum] = item
         return item.checksum
 
+    def add_ostree(self, items: Iterable[OSTreeItem]) -> None:
+        """Add commits to pull."""
+        for item in items:
+            self._ostree.setdefault(item.commit, item)
+
     def add_pipeline(self, pipeline: Pipeline) -> None:
         """Append a pipeline.
 
@@ -176,7 +182,7 @@ class Manifest:
                     if other not in names:
                         raise ManifestError(f"{where}: the pipeline '{other}' is not there before it")
                 for checksum in given.checksums:
-                    if not any(checksum in items for items in (self._curl, self._inline, self._containers)):
+                    if not any(checksum in items for items in (self._curl, self._inline, self._containers, self._ostree)):
                         raise ManifestError(f"{where}: no source has {checksum}")
         self._pipelines.append(pipeline)
 
@@ -195,6 +201,8 @@ class Manifest:
             sources["org.osbuild.inline"] = {"items": {key: item.to_dict() for key, item in self._inline.items()}}
         if self._containers:
             sources["org.osbuild.skopeo"] = {"items": {key: item.to_dict() for key, item in self._containers.items()}}
+        if self._ostree:
+            sources["org.osbuild.ostree"] = {"items": {key: item.to_dict() for key, item in self._ostree.items()}}
         if sources:
             result["sources"] = sources
         return result

@@ -103,3 +103,26 @@ class InlineItem:
 
     def to_dict(self) -> dict[str, Any]:
         return {"encoding": "base64", "data": base64.b64encode(self.data).decode("ascii")}
+
+
+@dataclass(frozen=True)
+class OSTreeItem:
+    """A commit to pull.
+
+    :param url: of the repository that has it.
+    :param gpg_keys: armoured public keys that it has to be signed with one of; empty: signatures are not verified.
+    """
+
+    commit: str
+    url: str
+    gpg_keys: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[0-9a-f]{64}", self.commit):
+            raise ManifestError(f"commit '{self.commit}': must be 64 small hex digits")
+
+    def to_dict(self) -> dict[str, Any]:
+        remote: dict[str, Any] = {"url": self.url}
+        if self.gpg_keys:
+            remote["gpgkeys"] = list(self.gpg_keys)
+        return {"remote": remote}
