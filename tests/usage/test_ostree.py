@@ -153,7 +153,7 @@ def test_a_repository_holds_the_signed_commit_and_the_one_before(versions: Make,
     assert ostree(repo, "show", "--print-metadata-key=version", ref_of(distro)) == "'2.0.0'"
     assert "Found 1 signature" in ostree(repo, "show", ref_of(distro))
     ostree(repo, "fsck", "--quiet")
-    listed = ostree(repo, "ls", ref_of(distro), "/usr/bin/tree", "/usr/etc", "/usr/lib/sysimage/dpkg/status")
+    listed = ostree(repo, "ls", "--dironly", ref_of(distro), "/usr/bin/tree", "/usr/etc", "/usr/lib/sysimage/dpkg/status")
     assert len(listed.splitlines()) == 3
     assert ostree(repo, "ls", ref_of(distro), "/var").splitlines()[1:] == []
 
