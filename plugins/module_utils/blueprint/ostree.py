@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from .describe import YES, section
 from .fields import Table, show
 from .ostreemodel import OSTree, OSTreeParent, OSTreeRemote, OSTreeSign
 from .paths import canonical
@@ -19,6 +20,22 @@ _URL = re.compile(r"(?:https?|file)://[^\s]+")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._+-]*")
 _ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+FIELDS = section(
+    "customizations.debian.ostree",
+    ("ref", YES, "words joined by `/`", "Branch of the commit; by default made of distribution, architecture and name."),
+    ("osname", YES, "name", "Stateroot of the deployment; by default `debian`."),
+    ("remote.name", YES, "name", "Where machines look for updates."),
+    ("remote.url", YES, "URL", "Its address."),
+    ("remote.gpg_keys", YES, "array of armoured keys", "What its commits are signed with; none: not verified, with a warning."),
+    ("remote.gpg_key_paths", YES, "array of paths", "The same, as files of the machine."),
+    ("parent.url", YES, "URL", "Repository with the commit before this one."),
+    ("parent.commit", YES, "64 hex digits", "That commit."),
+    ("parent.gpg_keys", YES, "array of armoured keys", "What it is signed with."),
+    ("sign.gpg_key_file", YES, "absolute path on the building host", "Private key that signs the commit; never in the manifest."),
+    ("sign.gpg_key_checksum", YES, "`sha256:HEX`", "Its checksum."),
+    ("sign.gpg_key_id", YES, "fingerprint or address", "Which of the file's keys."),
+)
 
 
 def read_ostree(table: Table | None) -> OSTree | None:

@@ -17,6 +17,7 @@ from . import (
     firstboot,
     network,
     nodes,
+    ostree,
     repositories,
     unsupported,
     upkeep,
@@ -42,6 +43,7 @@ FIELDS: tuple[Field, ...] = (
     *buildwork.FIELDS,
     *network.FIELDS,
     *upkeep.FIELDS,
+    *ostree.FIELDS,
     *unsupported.FIELDS,
 )
 
