@@ -8,8 +8,6 @@ all other submodules, and the three classes named in `__all__`, are imported whe
 
 from __future__ import annotations
 
-import importlib
-
 from . import api
 
 # Not from typing: loading that takes longer than loading the rest.
@@ -27,6 +25,8 @@ _FROM_PIPELINE = frozenset(("Manifest", "Pipeline", "Stage"))
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
     if name in _FROM_PIPELINE:
         return getattr(importlib.import_module(f"{__name__}.pipeline"), name)
     if not name.startswith("_"):

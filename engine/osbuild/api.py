@@ -8,14 +8,12 @@ of the other side (`BaseAPI`, `API`) are loaded on first use from `osbuild.apise
 
 from __future__ import annotations
 
-import contextlib
-import json
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from types import TracebackType
     from typing import Any, NoReturn
 
     from .apiserver import API as API
@@ -46,11 +44,41 @@ def __getattr__(name: str) -> Any:
 def arguments(path: str = "/run/osbuild/api/arguments") -> Any:
     """The stage's arguments (contract 4.6). FileNotFoundError, json.JSONDecodeError."""
     with open(path, encoding="utf-8") as f:
-        return json.load(f)
+        text = f.read()
+    try:
+        return _scan(text)
+    except (ImportError, AttributeError, TypeError, ValueError, StopIteration):
+        import json
+
+        return json.loads(text)
+
+
+class _Decoder:
+    """What the scanner of the module json wants to know. Loading that module would take longer than a small stage runs."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int = float, int
+    memo: dict[str, str] = {}  # noqa: RUF012 - the scanner reads it from an instance
+
+    @staticmethod
+    def parse_constant(name: str) -> float:
+        return float(name)
+
+
+def _scan(text: str) -> Any:
+    from _json import make_scanner
+
+    value, end = make_scanner(_Decoder())(text, 0)
+    if text[end:].strip():
+        raise ValueError("something follows the value")
+    return value
 
 
 def metadata(data: dict[str, Any], path: str | os.PathLike[str] = "/run/osbuild/meta") -> None:
     """Report `data` as the stage's metadata; the last call wins (contract 4.7)."""
+    import json
+
     with open(path, "w", encoding="utf-8") as f:
         json.dump(data, f, indent=2)
 
@@ -81,22 +109,35 @@ def exception_on_path_and_die(e: BaseException, path: str = "/run/osbuild/api/os
     sys.exit(2)
 
 
-@contextlib.contextmanager
-def exception_handler(path: str = "/run/osbuild/api/osbuild") -> Iterator[None]:
+class exception_handler:  # noqa: N801 - used like a function
     """Report an exception of the body to the engine and leave with status 2; SystemExit passes."""
-    try:
-        yield
-    except Exception as e:
-        exception_on_path_and_die(e, path)
+
+    def __init__(self, path: str = "/run/osbuild/api/osbuild") -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> bool:
+        if isinstance(e, Exception):
+            exception_on_path_and_die(e, self._path)
+        return False
 
 
-@contextlib.contextmanager
-def message_exception_handler(client: jsoncomm.Socket) -> Iterator[None]:
+class message_exception_handler:  # noqa: N801 - used like a function
     """Send an exception of the body to `client` and go on."""
-    try:
-        yield
-    except Exception as e:
-        exception_to_client(e, client)
+
+    def __init__(self, client: jsoncomm.Socket) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> bool:
+        if isinstance(e, Exception):
+            exception_to_client(e, self._client)
+            return True
+        return False
 
 
 def get_exception_from_msg(msg: Any) -> dict[str, Any] | None:

@@ -58,15 +58,19 @@ def command_line(
     caps: Iterable[str] | None,
     binds: Iterable[Bind],
     sockets: Iterable[Bind],
+    base: str | None = None,
 ) -> list[str]:
     """Everything up to the `--` before the program.
 
     `root` is the tree with the programs, `dev` and `var` the host paths of `/dev` and `/var`; `binds` and
-    `sockets` come last.
+    `sockets` come last. `base` is a directory in memory to be the root directory, with `/etc`, `/run` and `/tmp` in it;
+    without one these are made, and empty.
     """
     args = ["bwrap", "--chdir", "/", "--die-with-parent", "--new-session"]
     args += ["--unshare-ipc", "--unshare-pid", "--unshare-net"]
     args += _capability_args(caps)
+    if base is not None:
+        args += ["--bind", base, "/"]
     if boot and not is_host and _is_real_directory(root, "boot"):
         args += ["--ro-bind", os.path.join(root, "boot"), "/boot"]
     if _is_real_directory(root, "usr"):
@@ -74,7 +78,9 @@ def command_line(
     for name in ("lib", "lib64", "bin", "sbin"):
         args += ["--symlink", f"usr/{name}", f"/{name}"]
     args += ["--dev-bind", dev, "/dev", "--tmpfs", "/dev/shm"]
-    args += ["--dir", "/etc", "--tmpfs", "/run", "--tmpfs", "/tmp", "--bind", var, "/var"]
+    if base is None:
+        args += ["--dir", "/etc", "--tmpfs", "/run", "--tmpfs", "/tmp"]
+    args += ["--bind", var, "/var"]
     args += ["--proc", "/proc", "--ro-bind", "/sys", "/sys", "--ro-bind-try", "/sys/fs/selinux", "/sys/fs/selinux"]
     for name in _ETC_OF_HOST if is_host else _ETC_OF_TREE:
         source = _resolve_in(root, name)

@@ -9,15 +9,17 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from .apiserver import BaseAPI
 from .bubblewrap import Bind, command_line
 from .devfs import DevFS
 from .object import HostTree
 from .output import OutputReader
+from .preparedroot import NotKept, PreparedRoot, only_makes_files
+from .util import linux
 from .util.lockeddir import make_directory
 from .util.mountinfo import remove_tree
 
@@ -29,6 +31,13 @@ class LogSink(Protocol):
     """The part of a monitor that a build root needs."""
 
     def log(self, message: str, origin: str | None = None) -> None: ...
+
+
+class _Silent:
+    """A sink for what is of no interest yet."""
+
+    def log(self, message: str, origin: str | None = None) -> None:
+        pass
 
 
 class CompletedBuild:
@@ -81,7 +90,8 @@ class BuildRoot:
 
     `root` is a directory with `usr`, or the host; `runner` the path of the runner program; `libdir` the
     directory of the modules; `var` the directory in which temporary ones are made. `caps` limits the
-    capabilities (None: all the engine has). OSError if it cannot be set up.
+    capabilities (None: all the engine has). `prepared` keeps what the runner makes from one build root to the next;
+    without it the runner is run each time. OSError if it cannot be set up.
     """
 
     def __init__(
@@ -92,6 +102,7 @@ class BuildRoot:
         var: str | os.PathLike[str],
         *,
         rundir: str | os.PathLike[str] = "/run/osbuild",
+        prepared: MutableMapping[Any, PreparedRoot | None] | None = None,
     ) -> None:
         self.root = root
         self.runner = os.fspath(runner)
@@ -103,6 +114,9 @@ class BuildRoot:
         self.dev: str = ""
         self.var: str = os.fspath(var)
         self.tmp: str = ""
+        self._prepared = prepared
+        self._base: str | None = None
+        self._devfs: DevFS | None = None
         self._proc: ProcOverrides | None = None
         self._apis: list[BaseAPI] = []
         self._stack: contextlib.ExitStack | None = None
@@ -117,14 +131,12 @@ class BuildRoot:
         with contextlib.ExitStack() as stack:
             dev = DevFS(self.rundir)
             stack.callback(dev.remove)
+            self._devfs = dev
             self.dev = dev.path
             self.tmp = make_directory(self._tmp_parent, "osbuild-tmp-")
             stack.callback(remove_tree, self.tmp)
             self.var = os.path.join(self.tmp, "var")
             os.mkdir(self.var, 0o755)
-            tmp = os.path.join(self.var, "tmp")
-            os.mkdir(tmp)
-            os.chmod(tmp, 0o1777)
             self._proc = ProcOverrides(os.path.join(self.tmp, "proc"))
             self._stack = stack.pop_all()
         return self
@@ -133,14 +145,18 @@ class BuildRoot:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         stack, self._stack = self._stack, None
-        self._proc = None
+        self._proc = self._devfs = self._base = None
         self._apis = []
         if stack is not None:
             stack.close()
 
     def register_api(self, api: BaseAPI) -> None:
         """Start `api` and show its socket to the stage; it ends with the build root."""
-        assert self._stack is not None, "the build root is not active"
+        assert self._stack is not None and self._devfs is not None, "the build root is not active"
+        if not api.socket_address:
+            if not self._apis:
+                self._devfs.directory("api")
+            api.socket_address = os.path.join(os.path.dirname(self.dev), "api", api.endpoint)
         self._stack.enter_context(api)
         self._apis.append(api)
 
@@ -160,28 +176,100 @@ class BuildRoot:
         shell before. Raises BuildTimeout (a TimeoutError) after `timeout` seconds, RuntimeError if the
         shell fails or bubblewrap is missing.
         """
+        environment = self._environment(extra_env)
+        # Whoever looks around in a shell first gets the bare root, which is what the runner begins with.
+        said = "" if debug_shell else self._lay(environment, timeout)
+        origin = f"stages/{os.path.basename(argv[0])}" if argv else None
+        if said:
+            monitor.log(said, origin=origin)
         command = self._command(binds, readonly_binds)
         if debug_shell:
             self._debug_shell(command)
-        runner = f"/run/osbuild/runner/{os.path.basename(self.runner)}"
+        runner = [] if self._base is not None else [self._runner_inside]
+        result = self._execute(command, [*runner, *argv], environment, monitor, origin, timeout)
+        result.output = said + result.output
+        return result
+
+    @property
+    def _runner_inside(self) -> str:
+        return f"/run/osbuild/runner/{os.path.basename(self.runner)}"
+
+    def _lay(self, environment: dict[str, str], timeout: float | None) -> str:
+        """Lay what the runner makes under the stage, if that is possible; returns what the runner printed now."""
+        if self._base is not None or self._prepared is None or not only_makes_files(self.runner):
+            self._make_var_tmp(self.var)
+            return ""
+        root = "/" if isinstance(self.root, HostTree) else os.path.abspath(self.root)
+        key = (root, self.runner, tuple(sorted(environment.items())))
+        said = ""
+        if key not in self._prepared:
+            self._prepared[key], said = self._prepare(environment, timeout)
+        found = self._prepared[key]
+        if found is None:
+            self._make_var_tmp(self.var)
+            return ""
+        assert self._devfs is not None
+        self._base = self._devfs.root("root")
+        found.write(self._base, self.var)
+        return said
+
+    def _prepare(self, environment: dict[str, str], timeout: float | None) -> tuple[PreparedRoot | None, str]:
+        """Run the runner alone; None if it failed or made what cannot be kept, for it to be run with the stage then."""
+        assert self._devfs is not None
+        base = self._devfs.root("prepare")
+        for name, mode in (("etc", 0o755), ("run", 0o755), ("tmp", 0o755)):
+            os.mkdir(os.path.join(base, name), mode)
+        var = os.path.join(self.tmp, "prepare-var")
+        os.mkdir(var, 0o755)
+        self._make_var_tmp(var)
+        try:
+            command = self._command([], [], base=base, var=var)
+            result = self._execute(command, [self._runner_inside, "/usr/bin/true"], environment, _Silent(), None, timeout)
+            if result.returncode != 0:
+                return None, ""
+            return PreparedRoot.read(base, var), result.output
+        except NotKept:
+            return None, ""
+        finally:
+            remove_tree(var)
+            linux.umount(base, linux.MNT_DETACH)
+
+    @staticmethod
+    def _make_var_tmp(var: str) -> None:
+        tmp = os.path.join(var, "tmp")
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(tmp)
+            os.chmod(tmp, 0o1777)
+
+    def _execute(
+        self,
+        command: list[str],
+        program: Sequence[str],
+        environment: dict[str, str],
+        monitor: LogSink,
+        origin: str | None,
+        timeout: float | None,
+    ) -> CompletedBuild:
         info_fd, info_child_fd = os.pipe()
         with open(info_fd, "rb") as info:
             try:
                 process = self._start(
-                    [*command, "--info-fd", str(info_child_fd), "--", runner, *argv],
-                    self._environment(extra_env),
-                    info_child_fd,
+                    [*command, "--info-fd", str(info_child_fd), "--", *program], environment, info_child_fd
                 )
             finally:
                 os.close(info_child_fd)
-            return self._supervise(process, info, argv, monitor, timeout)
+            return self._supervise(process, info, program, monitor, origin, timeout)
 
     @staticmethod
     def _supervise(
-        process: subprocess.Popen[bytes], info: IO[bytes], argv: Sequence[str], monitor: LogSink, timeout: float | None
+        process: subprocess.Popen[bytes],
+        info: IO[bytes],
+        argv: Sequence[str],
+        monitor: LogSink,
+        origin: str | None,
+        timeout: float | None,
     ) -> CompletedBuild:
         assert process.stdout is not None
-        origin = f"stages/{os.path.basename(argv[0])}" if argv else None
         reader = OutputReader(process.stdout.fileno(), lambda text: monitor.log(text, origin=origin))
         try:
             with process.stdout:
@@ -219,6 +307,9 @@ class BuildRoot:
         self,
         binds: Iterable[str | tuple[str, str]] | None,
         readonly_binds: Iterable[str | tuple[str, str]] | None,
+        *,
+        base: str | None = None,
+        var: str | None = None,
     ) -> list[str]:
         writable = [Bind.parse(bind, writable=True) for bind in binds or []]
         readonly = [Bind.parse(bind) for bind in readonly_binds or []]
@@ -233,7 +324,8 @@ class BuildRoot:
             libdir=self.libdir,
             runner=self.runner,
             dev=self.dev,
-            var=self.var,
+            var=var or self.var,
+            base=base or self._base,
             caps=self.caps,
             binds=[*self.proc.write(), *writable, *readonly],
             sockets=sockets,

@@ -47,6 +47,18 @@ class DevFS:
             self._dir.remove()
             raise
 
+    def directory(self, name: str) -> str:
+        """A new directory beside the `/dev`, gone with it."""
+        path = os.path.join(self._dir.path, name)
+        os.mkdir(path, 0o755)
+        return path
+
+    def root(self, name: str) -> str:
+        """A new, empty file system in memory beside the `/dev`, gone with it. OSError."""
+        path = self.directory(name)
+        linux.mount("root", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755")
+        return path
+
     def _fill(self) -> None:
         os.mkdir(self.path, 0o755)
         linux.mount("devfs", self.path, "tmpfs", linux.MS_NOSUID, "mode=0755,size=64m")

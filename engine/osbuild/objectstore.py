@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from .object import HostTree, Object
 from .storeclient import StoreClient
@@ -16,6 +17,9 @@ from .storeserver import StoreServer
 from .util.fscache import FsCache
 from .util.fsstale import SESSION, remove_dead_sessions
 from .util.lockeddir import LockedDir, make_directory
+
+if TYPE_CHECKING:
+    from .preparedroot import PreparedRoot
 
 __all__ = ["HostTree", "Object", "ObjectStore", "StoreClient", "StoreServer"]
 
@@ -34,6 +38,8 @@ class ObjectStore:
         self.read_only = read_only
         # By id, a digest of the code that makes the object (`osbuild.code`); one that other code made is not found.
         self.code: Mapping[str, str] = {}
+        # What runners make of build roots, by build root (`osbuild.preparedroot`).
+        self.prepared: dict[Any, PreparedRoot | None] = {}
         self._outdated: set[str] = set()
         self._objects: list[Object] = []
         self._floating: dict[str, Object] = {}

@@ -9,7 +9,6 @@ import json
 import os
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .devices import Device
@@ -199,22 +198,25 @@ class Stage:
         with contextlib.ExitStack() as stack:
             progress.doing = "setting up the build root"
             build_root = stack.enter_context(
-                buildroot.BuildRoot(build_tree, runner.path, libdir, store.tmp, rundir=rundir)
+                buildroot.BuildRoot(
+                    build_tree, runner.path, libdir, store.tmp, rundir=rundir, prepared=store.prepared
+                )
             )
             build_root.caps = set(DEFAULT_CAPABILITIES | self.info.caps)
             # Only a build root made by a pipeline has a /boot that belongs to it.
             build_root.mount_boot = bool(self.build)
 
-            tmpdir = stack.enter_context(store.tempdir(prefix="buildroot-tmp-"))
-            inputs_dir, mounts_dir, api_dir = (Path(tmpdir, name) for name in ("inputs", "mounts", "api"))
-            for directory in (inputs_dir, mounts_dir, api_dir):
-                directory.mkdir()
+            inputs_dir, mounts_dir = (os.path.join(build_root.tmp, name) for name in ("inputs", "mounts"))
+            for directory in (inputs_dir, mounts_dir):
+                os.mkdir(directory)
 
-            store_api = stack.enter_context(objectstore.StoreServer(store, rundir=rundir))
+            if self.inputs:
+                store_api = stack.enter_context(objectstore.StoreServer(store, rundir=rundir))
             services = stack.enter_context(ServiceManager(monitor=monitor, timeout=timeout))
 
             inputs, devices, mounts = {}, {}, {}
-            input_manager = InputManager(services, store_api, str(inputs_dir))
+            if self.inputs:
+                input_manager = InputManager(services, store_api, inputs_dir)
             for name, ip in self.inputs.items():
                 progress.doing = f"providing input '{name}' ({ip.info_name})"
                 inputs[name] = _absolute(input_manager.map(ip), "/run/osbuild/inputs")
@@ -224,14 +226,15 @@ class Stage:
                 progress.doing = f"opening device '{name}' ({device.info_name})"
                 devices[name] = _absolute(device_manager.open(device), "/dev")
 
-            mount_manager = MountManager(device_manager, str(mounts_dir))
+            mount_manager = MountManager(device_manager, mounts_dir)
             for name, mount in self.mounts.items():
                 progress.doing = f"mounting '{name}' ({mount.info_name})"
                 mounts[name] = _absolute(mount_manager.mount(mount), "/run/osbuild/mounts")
 
             progress.doing = "running"
-            arguments = api_dir / "arguments"
-            arguments.write_text(json.dumps(self._arguments(inputs, devices, mounts)), encoding="utf-8")
+            arguments = os.path.join(build_root.tmp, "arguments")
+            with open(arguments, "w", encoding="utf-8") as file:
+                json.dump(self._arguments(inputs, devices, mounts), file)
 
             api = API(rundir=rundir)
             build_root.register_api(api)
@@ -244,12 +247,12 @@ class Stage:
                 binds=[
                     (tree, "/run/osbuild/tree"),
                     (meta_name, "/run/osbuild/meta"),
-                    (str(mounts_dir), "/run/osbuild/mounts"),
+                    (mounts_dir, "/run/osbuild/mounts"),
                 ],
                 readonly_binds=[
                     (self.info.path, f"/run/osbuild/bin/{self.name}"),
-                    (str(inputs_dir), "/run/osbuild/inputs"),
-                    (str(arguments), "/run/osbuild/api/arguments"),
+                    (inputs_dir, "/run/osbuild/inputs"),
+                    (arguments, "/run/osbuild/api/arguments"),
                 ],
                 extra_env=_environment(self.source_epoch),
                 debug_shell=debug_break in ("*", self.id, self.name) if debug_break else False,

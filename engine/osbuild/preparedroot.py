@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 Debian Forge contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a runner makes of an empty build root, kept to be laid under every stage of the same build tree.
+
+A runner makes a library cache, users and volatile files before each stage, from nothing but the build tree: a hundred small
+files, for which it needs a dozen times as long as writing them anew takes. Only runners that say they do nothing else (a line
+`MARK` among their first) are spared; others may set an environment, or look at the stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import NamedTuple
+
+MARK = b"# The engine may run this once per build tree: it only makes files.\n"
+# Where the mark has to be, in bytes from the begin of the program.
+_HEAD = 2048
+# More than this is no preparation any more: bytes of files, and how many entries.
+_MAX_BYTES = 16 << 20
+_MAX_ENTRIES = 4000
+# What the sandbox itself mounts or links into the root.
+_OF_SANDBOX = frozenset(("usr", "lib", "lib64", "bin", "sbin", "dev", "proc", "sys", "boot", "ostree", "var"))
+_API = "run/osbuild"
+
+
+class NotKept(Exception):
+    """A root that cannot be laid under another stage."""
+
+
+class Entry(NamedTuple):
+    """`path` is relative to the root; `content` is that of a file, or a link's target, None for a directory."""
+
+    path: str
+    mode: int
+    owner: tuple[int, int]
+    content: bytes | None
+    attributes: tuple[tuple[str, bytes], ...]
+
+
+def only_makes_files(runner: str) -> bool:
+    try:
+        with open(runner, "rb") as file:
+            return MARK in file.read(_HEAD)
+    except OSError:
+        return False
+
+
+class PreparedRoot:
+    """The content of a root directory and of its `/var`, which lies elsewhere."""
+
+    def __init__(self, root: list[Entry], var: list[Entry]) -> None:
+        self.root = root
+        self.var = var
+
+    @classmethod
+    def read(cls, root: str, var: str) -> PreparedRoot:
+        """What is in the two directories. NotKept if it is too much or of a kind that cannot be made again; OSError."""
+        return cls(_read(root, _OF_SANDBOX), _read(var, frozenset()))
+
+    def write(self, root: str, var: str) -> None:
+        """Make it again in two new directories. OSError."""
+        _write(self.root, root)
+        _write(self.var, var)
+
+
+def _read(top: str, left_out: frozenset[str]) -> list[Entry]:
+    entries = [_entry(top, "")]
+    size = 0
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        for name in sorted(os.listdir(os.path.join(top, folder))):
+            path = f"{folder}/{name}" if folder else name
+            if path in left_out or path == _API:
+                continue
+            entry = _entry(top, path)
+            entries.append(entry)
+            size += len(entry.content or b"")
+            if size > _MAX_BYTES or len(entries) > _MAX_ENTRIES:
+                raise NotKept("the runner makes too much to keep it")
+            if stat.S_ISDIR(entry.mode):
+                pending.append(path)
+    return entries
+
+
+def _entry(top: str, path: str) -> Entry:
+    place = os.path.join(top, path)
+    info = os.lstat(place)
+    content: bytes | None = None
+    if stat.S_ISREG(info.st_mode):
+        if info.st_size > _MAX_BYTES:
+            raise NotKept(f"'{path}' is too big to keep it")
+        with open(place, "rb") as file:
+            content = file.read()
+    elif stat.S_ISLNK(info.st_mode):
+        content = os.fsencode(os.readlink(place))
+    elif not stat.S_ISDIR(info.st_mode):
+        raise NotKept(f"'{path}' is neither file, directory nor link")
+    attributes: list[tuple[str, bytes]] = []
+    with contextlib.suppress(OSError):
+        attributes = [
+            (name, os.getxattr(place, name, follow_symlinks=False))
+            for name in os.listxattr(place, follow_symlinks=False)
+        ]
+    return Entry(path, info.st_mode, (info.st_uid, info.st_gid), content, tuple(attributes))
+
+
+def _write(entries: list[Entry], top: str) -> None:
+    mine = (os.geteuid(), os.getegid())
+    for entry in entries:
+        place = f"{top}/{entry.path}" if entry.path else top
+        if entry.content is None:
+            if entry.path:
+                os.mkdir(place)
+        elif stat.S_ISLNK(entry.mode):
+            os.symlink(entry.content, os.fsencode(place))
+        else:
+            fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(fd, entry.content)
+            finally:
+                os.close(fd)
+        if entry.owner != mine:
+            os.chown(place, *entry.owner, follow_symlinks=False)
+        if not stat.S_ISLNK(entry.mode):
+            os.chmod(place, stat.S_IMODE(entry.mode))
+        for name, value in entry.attributes:
+            os.setxattr(place, name, value, follow_symlinks=False)
