@@ -46,12 +46,31 @@ class Bind(NamedTuple):
         return ["--bind" if self.writable else "--ro-bind", self.source, self.target]
 
 
+class Layout(NamedTuple):
+    """What of a build tree and a library directory is seen; it takes a look at both to know."""
+
+    programs: list[str]
+    configuration: list[str]
+    library: list[str]
+
+    @classmethod
+    def find(cls, *, root: str, is_host: bool, boot: bool, libdir: str) -> Layout:
+        programs = []
+        if boot and not is_host and _is_real_directory(root, "boot"):
+            programs += ["--ro-bind", os.path.join(root, "boot"), "/boot"]
+        if _is_real_directory(root, "usr"):
+            programs += ["--ro-bind", os.path.join(root, "usr"), "/usr"]
+        configuration = []
+        for name in _ETC_OF_HOST if is_host else _ETC_OF_TREE:
+            source = _resolve_in(root, name)
+            if source is not None:
+                configuration += ["--ro-bind", source, f"/{name}"]
+        return cls(programs, configuration, _libdir_args(libdir))
+
+
 def command_line(
     *,
-    root: str,
-    is_host: bool,
-    boot: bool,
-    libdir: str,
+    layout: Layout,
     runner: str,
     dev: str,
     var: str,
@@ -62,7 +81,7 @@ def command_line(
 ) -> list[str]:
     """Everything up to the `--` before the program.
 
-    `root` is the tree with the programs, `dev` and `var` the host paths of `/dev` and `/var`; `binds` and
+    `dev` and `var` are the host paths of `/dev` and `/var`; `binds` and
     `sockets` come last. `base` is a directory in memory to be the root directory, with `/etc`, `/run` and `/tmp` in it;
     without one these are made, and empty.
     """
@@ -71,10 +90,7 @@ def command_line(
     args += _capability_args(caps)
     if base is not None:
         args += ["--bind", base, "/"]
-    if boot and not is_host and _is_real_directory(root, "boot"):
-        args += ["--ro-bind", os.path.join(root, "boot"), "/boot"]
-    if _is_real_directory(root, "usr"):
-        args += ["--ro-bind", os.path.join(root, "usr"), "/usr"]
+    args += layout.programs
     for name in ("lib", "lib64", "bin", "sbin"):
         args += ["--symlink", f"usr/{name}", f"/{name}"]
     args += ["--dev-bind", dev, "/dev", "--tmpfs", "/dev/shm"]
@@ -82,11 +98,8 @@ def command_line(
         args += ["--dir", "/etc", "--tmpfs", "/run", "--tmpfs", "/tmp"]
     args += ["--bind", var, "/var"]
     args += ["--proc", "/proc", "--ro-bind", "/sys", "/sys", "--ro-bind-try", "/sys/fs/selinux", "/sys/fs/selinux"]
-    for name in _ETC_OF_HOST if is_host else _ETC_OF_TREE:
-        source = _resolve_in(root, name)
-        if source is not None:
-            args += ["--ro-bind", source, f"/{name}"]
-    args += _libdir_args(libdir)
+    args += layout.configuration
+    args += layout.library
     for bind in binds:
         args += bind.args
     args += ["--dir", "/run/osbuild/api"]

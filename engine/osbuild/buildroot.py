@@ -9,16 +9,16 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from .apiserver import BaseAPI
-from .bubblewrap import Bind, command_line
+from .bubblewrap import Bind, Layout, command_line
 from .devfs import DevFS
 from .object import HostTree
 from .output import OutputReader
-from .preparedroot import NotKept, PreparedRoot, only_makes_files
+from .preparedroot import Kept, NotKept, PreparedRoot, only_makes_files
 from .util import linux
 from .util.lockeddir import make_directory
 from .util.mountinfo import remove_tree
@@ -90,7 +90,7 @@ class BuildRoot:
 
     `root` is a directory with `usr`, or the host; `runner` the path of the runner program; `libdir` the
     directory of the modules; `var` the directory in which temporary ones are made. `caps` limits the
-    capabilities (None: all the engine has). `prepared` keeps what the runner makes from one build root to the next;
+    capabilities (None: all the engine has). `kept` is what the build roots of one run share, as what the runner makes;
     without it the runner is run each time. OSError if it cannot be set up.
     """
 
@@ -102,7 +102,7 @@ class BuildRoot:
         var: str | os.PathLike[str],
         *,
         rundir: str | os.PathLike[str] = "/run/osbuild",
-        prepared: MutableMapping[Any, PreparedRoot | None] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.root = root
         self.runner = os.fspath(runner)
@@ -114,7 +114,7 @@ class BuildRoot:
         self.dev: str = ""
         self.var: str = os.fspath(var)
         self.tmp: str = ""
-        self._prepared = prepared
+        self._kept = kept
         self._base: str | None = None
         self._devfs: DevFS | None = None
         self._proc: ProcOverrides | None = None
@@ -196,15 +196,15 @@ class BuildRoot:
 
     def _lay(self, environment: dict[str, str], timeout: float | None) -> str:
         """Lay what the runner makes under the stage, if that is possible; returns what the runner printed now."""
-        if self._base is not None or self._prepared is None or not only_makes_files(self.runner):
+        if self._base is not None or self._kept is None or not only_makes_files(self.runner):
             self._make_var_tmp(self.var)
             return ""
-        root = "/" if isinstance(self.root, HostTree) else os.path.abspath(self.root)
-        key = (root, self.runner, tuple(sorted(environment.items())))
+        key = (self._root_path, self.runner, tuple(sorted(environment.items())))
+        roots = self._kept.roots
         said = ""
-        if key not in self._prepared:
-            self._prepared[key], said = self._prepare(environment, timeout)
-        found = self._prepared[key]
+        if key not in roots:
+            roots[key], said = self._prepare(environment, timeout)
+        found = roots[key]
         if found is None:
             self._make_var_tmp(self.var)
             return ""
@@ -318,10 +318,7 @@ class BuildRoot:
             assert api.socket_address is not None
             sockets.append(Bind(api.socket_address, f"/run/osbuild/api/{api.endpoint}", writable=True))
         return command_line(
-            root="/" if isinstance(self.root, HostTree) else os.path.abspath(self.root),
-            is_host=isinstance(self.root, HostTree),
-            boot=self.mount_boot,
-            libdir=self.libdir,
+            layout=self._layout(),
             runner=self.runner,
             dev=self.dev,
             var=var or self.var,
@@ -330,6 +327,22 @@ class BuildRoot:
             binds=[*self.proc.write(), *writable, *readonly],
             sockets=sockets,
         )
+
+    @property
+    def _root_path(self) -> str:
+        return "/" if isinstance(self.root, HostTree) else os.path.abspath(self.root)
+
+    def _layout(self) -> Layout:
+        key = (self._root_path, self.mount_boot, self.libdir)
+        layouts = self._kept.layouts if self._kept is not None else {}
+        if key not in layouts:
+            layouts[key] = Layout.find(
+                root=self._root_path,
+                is_host=isinstance(self.root, HostTree),
+                boot=self.mount_boot,
+                libdir=self.libdir,
+            )
+        return layouts[key]
 
     @staticmethod
     def _environment(extra_env: dict[str, str] | None) -> dict[str, str]:

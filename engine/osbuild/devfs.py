@@ -39,6 +39,7 @@ class DevFS:
     def __init__(self, rundir: str | os.PathLike[str]) -> None:
         os.makedirs(rundir, exist_ok=True)
         self._dir = LockedDir(rundir, PREFIX)
+        self._mounts: list[str] = []
         # One below the locked directory: a mount would hide the lock from others.
         self.path = os.path.join(self._dir.path, "dev")
         try:
@@ -57,11 +58,13 @@ class DevFS:
         """A new, empty file system in memory beside the `/dev`, gone with it. OSError."""
         path = self.directory(name)
         linux.mount("root", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755")
+        self._mounts.append(path)
         return path
 
     def _fill(self) -> None:
         os.mkdir(self.path, 0o755)
         linux.mount("devfs", self.path, "tmpfs", linux.MS_NOSUID, "mode=0755,size=64m")
+        self._mounts.append(self.path)
         for name, (major, minor) in _NODES.items():
             self._node(name, os.makedev(major, minor))
         with contextlib.suppress(FileNotFoundError):
@@ -90,6 +93,11 @@ class DevFS:
 
     def remove(self) -> None:
         """Unmount and remove. May be called again."""
+        mounts, self._mounts = self._mounts, []
+        for point in reversed(mounts):
+            # With what is mounted below it; what stays is looked for when the directory is removed.
+            with contextlib.suppress(OSError):
+                linux.umount(point, linux.MNT_DETACH)
         self._dir.remove()
 
 

@@ -33,7 +33,8 @@ class ObjectMetadata:
     def __init__(self, base: str | os.PathLike[str], folder: str | None = None) -> None:
         self.base = os.fspath(base)
         self.folder = folder
-        os.makedirs(self.path, mode=0o755, exist_ok=True)
+        if not os.path.isdir(self.path):
+            os.makedirs(self.path, mode=0o755, exist_ok=True)
 
     @property
     def path(self) -> str:

@@ -9,17 +9,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-
 from .object import HostTree, Object
+from .preparedroot import Kept
 from .storeclient import StoreClient
 from .storeserver import StoreServer
 from .util.fscache import FsCache
 from .util.fsstale import SESSION, remove_dead_sessions
 from .util.lockeddir import LockedDir, make_directory
-
-if TYPE_CHECKING:
-    from .preparedroot import PreparedRoot
 
 __all__ = ["HostTree", "Object", "ObjectStore", "StoreClient", "StoreServer"]
 
@@ -38,8 +34,8 @@ class ObjectStore:
         self.read_only = read_only
         # By id, a digest of the code that makes the object (`osbuild.code`); one that other code made is not found.
         self.code: Mapping[str, str] = {}
-        # What runners make of build roots, by build root (`osbuild.preparedroot`).
-        self.prepared: dict[Any, PreparedRoot | None] = {}
+        # What the build roots of this run share.
+        self.kept = Kept()
         self._outdated: set[str] = set()
         self._objects: list[Object] = []
         self._floating: dict[str, Object] = {}

@@ -235,6 +235,9 @@ class Manifest:
         rundir: str = "/run/osbuild",
     ) -> ManifestBuildResult:
         """Download all sources, then build `pipelines` (names, in that order) until one fails."""
+        for pipeline in self.pipelines.values():
+            for stage in pipeline.stages:
+                stage.fix()
         results = ManifestBuildResult(self.download(store, monitor))
         if not results.success:
             return results

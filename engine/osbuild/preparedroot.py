@@ -12,7 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .bubblewrap import Layout
 
 MARK = b"# The engine may run this once per build tree: it only makes files.\n"
 # Where the mark has to be, in bytes from the begin of the program.
@@ -45,6 +48,14 @@ def only_makes_files(runner: str) -> bool:
             return MARK in file.read(_HEAD)
     except OSError:
         return False
+
+
+class Kept:
+    """What is the same for all stages of an engine's run, by build root."""
+
+    def __init__(self) -> None:
+        self.roots: dict[Any, PreparedRoot | None] = {}
+        self.layouts: dict[Any, Layout] = {}
 
 
 class PreparedRoot:
@@ -109,22 +120,36 @@ def _entry(top: str, path: str) -> Entry:
 
 def _write(entries: list[Entry], top: str) -> None:
     mine = (os.geteuid(), os.getegid())
+    masked = _umask()
     for entry in entries:
-        place = f"{top}/{entry.path}" if entry.path else top
-        if entry.content is None:
-            if entry.path:
-                os.mkdir(place)
-        elif stat.S_ISLNK(entry.mode):
-            os.symlink(entry.content, os.fsencode(place))
+        path, mode, owner, content, attributes = entry
+        place = f"{top}/{path}" if path else top
+        permissions = mode & 0o7777
+        link = stat.S_ISLNK(mode)
+        if content is None:
+            if path:
+                os.mkdir(place, permissions)
+        elif link:
+            os.symlink(content, os.fsencode(place))
         else:
-            fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, permissions)
             try:
-                os.write(fd, entry.content)
+                os.write(fd, content)
             finally:
                 os.close(fd)
-        if entry.owner != mine:
-            os.chown(place, *entry.owner, follow_symlinks=False)
-        if not stat.S_ISLNK(entry.mode):
-            os.chmod(place, stat.S_IMODE(entry.mode))
-        for name, value in entry.attributes:
+        if owner != mine:
+            os.chown(place, *owner, follow_symlinks=False)
+        # What creating could not set: what the mask takes away, and bits that a change of the owner clears.
+        if not link and (permissions & (masked | 0o7000) or not path):
+            os.chmod(place, permissions)
+        for name, value in attributes:
             os.setxattr(place, name, value, follow_symlinks=False)
+
+
+def _umask() -> int:
+    """This process's (proc(5)): setting it to read it would disturb other threads."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        for line in file:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o777

@@ -89,6 +89,7 @@ class Stage:
         self.inputs: dict[str, Input] = {}
         self.devices: dict[str, Device] = {}
         self.mounts: dict[str, Mount] = {}
+        self._id: str | None = None
 
     @property
     def name(self) -> str:
@@ -96,6 +97,8 @@ class Stage:
 
     @property
     def id(self) -> str:
+        if self._id is not None:
+            return self._id
         parts: list[Any] = [self.name, self.build, self.base, self.options]
         if self.source_epoch is not None:
             parts.append(self.source_epoch)
@@ -104,6 +107,10 @@ class Stage:
         if self.mounts:
             parts.append([mount.id for mount in self.mounts.values()])
         return json_digest(*parts)
+
+    def fix(self) -> None:
+        """From now on the stage is not changed any more: its id need not be computed each time."""
+        self._id = self.id
 
     @property
     def dependencies(self) -> Iterator[str | None]:
@@ -199,7 +206,7 @@ class Stage:
             progress.doing = "setting up the build root"
             build_root = stack.enter_context(
                 buildroot.BuildRoot(
-                    build_tree, runner.path, libdir, store.tmp, rundir=rundir, prepared=store.prepared
+                    build_tree, runner.path, libdir, store.tmp, rundir=rundir, kept=store.kept
                 )
             )
             build_root.caps = set(DEFAULT_CAPABILITIES | self.info.caps)

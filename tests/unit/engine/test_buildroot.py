@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from osbuild.bubblewrap import Bind, command_line
+from osbuild.bubblewrap import Bind, Layout, command_line
 from osbuild.buildroot import BuildRoot, CompletedBuild
 from osbuild.devfs import remove_dead
 from osbuild.loopserver import LoopServer
 from osbuild.objectstore import ObjectStore
 from osbuild.output import OutputReader
+from osbuild.preparedroot import MARK, Kept
 from osbuild.stage import DEFAULT_CAPABILITIES
 from osbuild.util import linux, mountinfo
 
@@ -58,6 +59,52 @@ def root(store: ObjectStore, runner: Path, tmp_path: Path) -> Iterator[BuildRoot
 
 def sh(root: BuildRoot, script: str, log: Log | None = None, **kwargs: object) -> CompletedBuild:
     return root.run(["/bin/sh", "-c", script], log or Log(), **kwargs)  # type: ignore[arg-type]
+
+
+# Makes what a real one makes: files of several kinds, modes and owners, and says what it did.
+PREPARES = """#!/bin/sh
+{mark}echo prepared
+mkdir -p /etc/made /var/lib/made /run/made
+echo 'root:x:0:0::/:/bin/sh' > /etc/passwd
+chmod 640 /etc/passwd; chown 0:5 /etc/passwd; chmod 1770 /var/lib/made; ln -s made /run/link; chmod 1777 /tmp
+exec "$@"
+"""
+LOOK = (
+    "stat -c '%n %a %u:%g %F' /etc/made /etc/passwd /var/lib/made /var/tmp /run/made /run/link /tmp / /var /etc;"
+    "cat /etc/passwd; readlink /run/link; touch /etc/mine /var/lib/mine /run/mine; ls -A /etc /var/lib"
+)
+
+
+def look(kept: Kept | None, mark: bytes, store: ObjectStore, tmp_path: Path, fail: bool = False) -> CompletedBuild:
+    runner = tmp_path / "org.osbuild.prepares"
+    text = PREPARES.format(mark=mark.decode())
+    runner.write_text(text.replace("echo prepared", "exit 3") if fail else text)
+    runner.chmod(0o755)
+    with BuildRoot(store.host_tree, runner, REPO / "engine", store.tmp, rundir=tmp_path / "run", kept=kept) as root:
+        return sh(root, LOOK)
+
+
+@pytest.mark.root
+def test_what_a_runner_makes_is_laid_under_each_stage(store: ObjectStore, tmp_path: Path) -> None:
+    expected = look(None, b"", store, tmp_path)
+    assert expected.returncode == 0, expected.output
+    kept = Kept()
+    first, second = (look(kept, MARK, store, tmp_path) for _ignored in range(2))
+    assert first.output == expected.output
+    assert second.output == expected.output.removeprefix("prepared\n")
+    assert len(kept.roots) == 1
+
+
+@pytest.mark.root
+def test_a_runner_that_says_nothing_runs_each_time(store: ObjectStore, tmp_path: Path) -> None:
+    kept = Kept()
+    assert [look(kept, b"", store, tmp_path).output.count("prepared") for _ignored in range(2)] == [1, 1]
+    assert kept.roots == {}
+
+
+@pytest.mark.root
+def test_a_runner_that_fails_fails_the_stage(store: ObjectStore, tmp_path: Path) -> None:
+    assert look(Kept(), MARK, store, tmp_path, fail=True).returncode == 3
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])
@@ -216,11 +263,9 @@ def test_an_empty_package_in_the_libdir_is_filled(store: ObjectStore, runner: Pa
 
 
 def options(tmp_path: Path, root: Path, **kwargs: object) -> list[str]:
+    tree: dict[str, object] = {"root": str(root), "is_host": False, "boot": True, "libdir": str(tmp_path), **kwargs}
     values: dict[str, object] = {
-        "root": str(root),
-        "is_host": False,
-        "boot": True,
-        "libdir": str(tmp_path),
+        "layout": Layout.find(**tree),  # type: ignore[arg-type]
         "runner": "/r/org.osbuild.x",
         "dev": "/d",
         "var": "/v",
@@ -228,7 +273,7 @@ def options(tmp_path: Path, root: Path, **kwargs: object) -> list[str]:
         "binds": [],
         "sockets": [],
     }
-    return command_line(**{**values, **kwargs})  # type: ignore[arg-type]
+    return command_line(**values)  # type: ignore[arg-type]
 
 
 def test_links_of_a_build_tree_do_not_lead_to_the_host(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from osbuild.bubblewrap import command_line
+from osbuild.bubblewrap import Layout, command_line
 from osbuild.testutil import mock_command
 
 from tests.conftest import REPO
@@ -111,8 +111,8 @@ def write(name: str) -> str:
 
 def test_host_without_containers_configuration(tmp_path: Path) -> None:
     (tmp_path / "usr").mkdir()
-    others: dict[str, Any] = {"libdir": str(tmp_path), "runner": "/r/x", "dev": "/d", "var": "/v", "caps": None}
-    args = command_line(root=str(tmp_path), is_host=True, boot=False, binds=[], sockets=[], **others)
+    layout = Layout.find(root=str(tmp_path), is_host=True, boot=False, libdir=str(tmp_path))
+    args = command_line(layout=layout, runner="/r/x", dev="/d", var="/v", caps=None, binds=[], sockets=[])
     assert "/usr" in args
     assert "/etc/containers" not in args
 
