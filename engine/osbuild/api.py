@@ -59,7 +59,7 @@ class _Decoder:
     strict = True
     object_hook = object_pairs_hook = None
     parse_float, parse_int = float, int
-    memo: dict[str, str] = {}  # noqa: RUF012 - the scanner reads it from an instance
+    memo: dict[str, str] = {}
 
     @staticmethod
     def parse_constant(name: str) -> float:
@@ -69,7 +69,7 @@ class _Decoder:
 def _scan(text: str) -> Any:
     from _json import make_scanner
 
-    value, end = make_scanner(_Decoder())(text, 0)
+    value, end = make_scanner(_Decoder())(text, 0)  # type: ignore[arg-type]
     if text[end:].strip():
         raise ValueError("something follows the value")
     return value
@@ -109,7 +109,7 @@ def exception_on_path_and_die(e: BaseException, path: str = "/run/osbuild/api/os
     sys.exit(2)
 
 
-class exception_handler:  # noqa: N801 - used like a function
+class exception_handler:
     """Report an exception of the body to the engine and leave with status 2; SystemExit passes."""
 
     def __init__(self, path: str = "/run/osbuild/api/osbuild") -> None:
@@ -118,13 +118,12 @@ class exception_handler:  # noqa: N801 - used like a function
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
         if isinstance(e, Exception):
             exception_on_path_and_die(e, self._path)
-        return False
 
 
-class message_exception_handler:  # noqa: N801 - used like a function
+class message_exception_handler:
     """Send an exception of the body to `client` and go on."""
 
     def __init__(self, client: jsoncomm.Socket) -> None:

@@ -224,7 +224,9 @@ class BuildRoot:
         self._make_var_tmp(var)
         try:
             command = self._command([], [], base=base, var=var)
-            result = self._execute(command, [self._runner_inside, "/usr/bin/true"], environment, _Silent(), None, timeout)
+            result = self._execute(
+                command, [self._runner_inside, "/usr/bin/true"], environment, _Silent(), None, timeout
+            )
             if result.returncode != 0:
                 return None, ""
             return PreparedRoot.read(base, var), result.output

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from .util import linux, mountinfo
+from .util import linux, mountinfo, overlay
 from .util.fscache import Loaded
 from .util.fscopy import copy_tree
 from .util.fsentry import NewEntry, temporary_name
@@ -110,6 +110,12 @@ class Object:
         self.source_epoch: int | None = None
         self._entry: NewEntry | None = None
         self._loaded: Loaded | None = None
+        # Whether it must be a plain directory: some programs refuse to work on an overlay.
+        self.plain = False
+        # The tree it shows, as long as it is an overlay.
+        self._lower: Object | None = None
+        # Whether its files are those of other objects, too, so that nobody may ever change them.
+        self._shares = False
 
     @classmethod
     def new(cls, store: ObjectStore, uid: str) -> Object:
@@ -206,9 +212,42 @@ class Object:
         self.cleanup()
 
     def init(self, base: Object) -> None:
-        """Start from a copy of `base`, tree and metadata. OSError if that fails."""
+        """Start from `base`, tree and metadata: as an overlay if that is possible, else as a copy. OSError if that fails."""
         assert self.mode is self.Mode.WRITE, "a finished object cannot be changed"
-        copy_tree(base.path, self.path)
+        if self.plain or not self._lay_over(base):
+            copy_tree(base.path, self.path)
+
+    def _lay_over(self, base: Object) -> bool:
+        # Only what is in the store stays as it is for as long as this one lives.
+        if self._entry is None or base._loaded is None:
+            return False
+        try:
+            overlay.mount(base.tree, self._entry.path, self._tree)
+        except OSError:
+            return False
+        self._lower = base
+        copy_tree(os.path.join(base.path, "meta"), os.path.join(self.path, "meta"))
+        return True
+
+    def flatten(self) -> None:
+        """Make the tree a plain directory if it is an overlay. OSError if it is in use; RuntimeError if it is lost."""
+        if self._lower is None:
+            return
+        linux.umount(self._tree)
+        try:
+            overlay.flatten(self._lower.tree, self.entry.path, self._tree)
+        except OSError as exc:
+            raise RuntimeError(f"the tree of {self.id} is lost: {exc}") from exc
+        self._lower, self._shares = None, True
+
+    def go_on(self, base: Object, entry: NewEntry) -> None:
+        """What was built until now was moved into the store as `base`; go on from there in the new entry. RuntimeError."""
+        self._entry, self.path, self._shares = entry, entry.data, False
+        try:
+            os.mkdir(self._tree, 0o755)
+            self.init(base)
+        except OSError as exc:
+            raise RuntimeError(f"cannot go on from checkpoint {base.id}: {exc}") from exc
 
     def clamp_mtime(self) -> None:
         """Set what the build has touched to the source epoch, if there is one (contract 6.8)."""
@@ -246,7 +285,7 @@ class Object:
     def _move(self, target: str) -> bool:
         """Rename the tree to `target` if that is a new or empty directory on the same file system."""
         assert self.mode is self.Mode.READ, "an object that is being built cannot be moved"
-        if os.path.islink(target) or mountinfo.mounts_below(self.tree):
+        if self._shares or os.path.islink(target) or mountinfo.mounts_below(self.tree):
             return False
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(target), exist_ok=True)

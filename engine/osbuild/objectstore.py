@@ -9,10 +9,12 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
+
 from .object import HostTree, Object
 from .preparedroot import Kept
 from .storeclient import StoreClient
 from .storeserver import StoreServer
+from .util import overlay
 from .util.fscache import FsCache
 from .util.fsstale import SESSION, remove_dead_sessions
 from .util.lockeddir import LockedDir, make_directory
@@ -36,6 +38,7 @@ class ObjectStore:
         self.code: Mapping[str, str] = {}
         # What the build roots of this run share.
         self.kept = Kept()
+        self._overlays: bool | None = None
         self._outdated: set[str] = set()
         self._objects: list[Object] = []
         self._floating: dict[str, Object] = {}
@@ -201,18 +204,57 @@ class ObjectStore:
     def commit(self, obj: Object, object_id: str) -> None:
         """Keep what `obj` holds now under `object_id`, if the size limit allows and nobody else has done it.
 
-        The last state of an object, that is when `object_id` is its own id, moves into the store: the
-        object cannot be changed any more. An earlier state is copied. OSError if the copy fails.
+        What was built moves into the store. After the last state, that is when `object_id` is its own id, the object cannot
+        be changed any more; otherwise it goes on as an overlay of what is in the store now. Where that is not possible, or
+        the object has to stay `plain`, an earlier state is copied. OSError if the copy fails.
         """
         obj.clamp_mtime()
         obj.note_code(object_id, self.code.get(object_id))
         if object_id in self._outdated:
             self._outdated.remove(object_id)
             self.cache.remove(object_id)
-        if obj.id == object_id and obj.mode is Object.Mode.WRITE:
+        if obj.mode is not Object.Mode.WRITE or not self.cache.may_keep(object_id):
+            if obj.mode is Object.Mode.READ:
+                self.cache.store_copy(obj.path, object_id)
+        elif obj.id == object_id:
+            obj.flatten()
             loaded = self.cache.store_entry(obj.entry, object_id)
             if loaded is not None:
                 obj.take_over(loaded)
                 self.finalized(obj)
-        else:
+        elif obj.plain or not self._commit_and_go_on(obj, object_id):
             self.cache.store_copy(obj.path, object_id)
+
+    def _commit_and_go_on(self, obj: Object, object_id: str) -> bool:
+        """False, with nothing changed, where there are no overlays or what is there is not kept."""
+        if not self._has_overlays():
+            return False
+        obj.flatten()
+        entry = self.cache.new_entry()
+        try:
+            loaded = self.cache.store_entry(obj.entry, object_id)
+        except BaseException:
+            entry.remove()
+            raise
+        if loaded is None:
+            entry.remove()
+            return True
+        base = Object.from_cache(self, object_id, loaded)
+        assert base is not None
+        self._keep_cached(base)
+        obj.go_on(base, entry)
+        return True
+
+    def _has_overlays(self) -> bool:
+        """Whether the store's file system can be below an overlay. Tried once."""
+        if self._overlays is None:
+            with self.tempdir("overlay-") as path:
+                lower, target = os.path.join(path, "lower"), os.path.join(path, "target")
+                os.mkdir(lower)
+                os.mkdir(target)
+                try:
+                    overlay.mount(lower, path, target)
+                    self._overlays = True
+                except OSError:
+                    self._overlays = False
+        return self._overlays

@@ -101,7 +101,7 @@ class Pipeline:
         tree.source_epoch = self.source_epoch
         todo = self._resume(store, tree)
 
-        for stage in todo:
+        for number, stage in enumerate(todo, 1):
             monitor.stage(stage)
             with tree.meta.write(stage.id) as meta:
                 result = stage.run(
@@ -114,6 +114,7 @@ class Pipeline:
                 tree.cleanup()
                 return
             if stage.checkpoint:
+                tree.plain = any(after.wants_plain_tree for after in todo[number:])
                 try:
                     store.commit(tree, stage.id)
                 except OSError as exc:
@@ -126,6 +127,7 @@ class Pipeline:
         for done in range(len(self.stages) - 1, 0, -1):
             base = store.get(self.stages[done - 1].id)
             if base is not None:
+                tree.plain = any(stage.wants_plain_tree for stage in self.stages[done:])
                 tree.init(base)
                 return self.stages[done:]
         return self.stages

@@ -48,6 +48,11 @@ DEFAULT_CAPABILITIES = frozenset(
 )
 
 
+# Of these the programs look for a file system with more than an overlay has: storage that is made of overlays itself,
+# immutable directories.
+_PLAIN_TREE = ("org.osbuild.container", "org.osbuild.skopeo", "org.osbuild.ostree")
+
+
 class Runner:
     """The program that prepares a build root; `name` is the one that the manifest asked for."""
 
@@ -107,6 +112,11 @@ class Stage:
         if self.mounts:
             parts.append([mount.id for mount in self.mounts.values()])
         return json_digest(*parts)
+
+    @property
+    def wants_plain_tree(self) -> bool:
+        """Whether the tree must not be an overlay while the stage runs."""
+        return self.name.startswith(_PLAIN_TREE)
 
     def fix(self) -> None:
         """From now on the stage is not changed any more: its id need not be computed each time."""
@@ -205,9 +215,7 @@ class Stage:
         with contextlib.ExitStack() as stack:
             progress.doing = "setting up the build root"
             build_root = stack.enter_context(
-                buildroot.BuildRoot(
-                    build_tree, runner.path, libdir, store.tmp, rundir=rundir, kept=store.kept
-                )
+                buildroot.BuildRoot(build_tree, runner.path, libdir, store.tmp, rundir=rundir, kept=store.kept)
             )
             build_root.caps = set(DEFAULT_CAPABILITIES | self.info.caps)
             # Only a build root made by a pipeline has a /boot that belongs to it.

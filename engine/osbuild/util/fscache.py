@@ -183,6 +183,10 @@ class FsCache:
         limit = self.info.maximum_size
         return self.usable and not self.read_only and (limit == UNLIMITED or 0 < size <= limit)
 
+    def may_keep(self, name: str) -> bool:
+        """Whether it is worth trying to keep an entry of that name."""
+        return self._wanted(name) and self.keeps(1)
+
     def store_copy(self, data: str, name: str) -> bool:
         """Keep a copy of the directory `data` as entry `name`; False if it is not kept. OSError."""
         if not self._wanted(name) or not self.keeps(1):
