@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import IO, Protocol
 
+from . import preparedcache
 from .apiserver import BaseAPI
 from .bubblewrap import Bind, Layout, command_line
 from .devfs import DevFS
@@ -203,7 +204,14 @@ class BuildRoot:
         roots = self._kept.roots
         said = ""
         if key not in roots:
-            roots[key], said = self._prepare(environment, timeout)
+            name = preparedcache.key(self._root_path, self.runner, environment, is_host=isinstance(self.root, HostTree))
+            roots[key] = preparedcache.load(name) if name is not None else None
+            if roots[key] is None:
+                roots[key], said = self._prepare(environment, timeout)
+                made = roots[key]
+                # What it had to say is said anew in each run.
+                if made is not None and name is not None and not said:
+                    preparedcache.save(name, made)
         found = roots[key]
         if found is None:
             self._make_var_tmp(self.var)

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from osbuild import preparedcache
 from osbuild.bubblewrap import Bind, Layout, command_line
 from osbuild.buildroot import BuildRoot, CompletedBuild
 from osbuild.devfs import remove_dead
 from osbuild.loopserver import LoopServer
 from osbuild.objectstore import ObjectStore
 from osbuild.output import OutputReader
-from osbuild.preparedroot import MARK, Kept
+from osbuild.preparedroot import MARK, Entry, Kept, PreparedRoot
 from osbuild.stage import DEFAULT_CAPABILITIES
 from osbuild.util import linux, mountinfo
 
@@ -33,6 +34,11 @@ class Log:
 
     def log(self, message: str, origin: str | None = None) -> None:
         self.messages.append((message, origin))
+
+
+@pytest.fixture(autouse=True)
+def kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparedcache, "FOLDER", str(tmp_path / "kept"))
 
 
 @pytest.fixture
@@ -75,10 +81,11 @@ LOOK = (
 )
 
 
-def look(kept: Kept | None, mark: bytes, store: ObjectStore, tmp_path: Path, fail: bool = False) -> CompletedBuild:
+def look(
+    kept: Kept | None, mark: bytes, store: ObjectStore, tmp_path: Path, instead: str = "echo prepared"
+) -> CompletedBuild:
     runner = tmp_path / "org.osbuild.prepares"
-    text = PREPARES.format(mark=mark.decode())
-    runner.write_text(text.replace("echo prepared", "exit 3") if fail else text)
+    runner.write_text(PREPARES.format(mark=mark.decode()).replace("echo prepared", instead))
     runner.chmod(0o755)
     with BuildRoot(store.host_tree, runner, REPO / "engine", store.tmp, rundir=tmp_path / "run", kept=kept) as root:
         return sh(root, LOOK)
@@ -96,6 +103,55 @@ def test_what_a_runner_makes_is_laid_under_each_stage(store: ObjectStore, tmp_pa
 
 
 @pytest.mark.root
+def test_what_a_quiet_runner_makes_is_kept_for_later_runs(store: ObjectStore, tmp_path: Path) -> None:
+    first, second = (look(Kept(), MARK, store, tmp_path, ":") for _ignored in range(2))
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    expected = look(None, MARK, store, tmp_path, ":")
+    assert first.output == second.output == expected.output
+
+
+@pytest.mark.root
+def test_what_others_may_write_is_not_believed(tmp_path: Path) -> None:
+    entry = Entry("", stat.S_IFDIR | 0o755, (0, 0), None, ())
+    preparedcache.save("name", PreparedRoot([entry], [entry]))
+    assert preparedcache.load("name") is not None
+    path = tmp_path / "kept" / "name"
+    path.chmod(0o644)
+    assert preparedcache.load("name") is None
+    path.chmod(0o600)
+    path.write_text('[[["../out", 16877, [0, 0], null, []]], []]')
+    assert preparedcache.load("name") is None
+    path.write_text("nonsense")
+    assert preparedcache.load("name") is None
+
+
+@pytest.mark.root
+def test_a_host_that_has_changed_is_prepared_anew(tmp_path: Path) -> None:
+    root = tmp_path / "host"
+    (root / "usr/lib/sysusers.d").mkdir(parents=True)
+    (root / "usr/lib/x86_64-linux-gnu").mkdir()
+    runner = tmp_path / "runner"
+    runner.write_text("one")
+
+    def key(**environment: str) -> str | None:
+        return preparedcache.key(str(root), str(runner), environment, is_host=True)
+
+    keys = [key(), key(SOURCE_DATE_EPOCH="1")]
+    (root / "usr/lib/sysusers.d/x.conf").write_text("u x")
+    keys.append(key())
+    (root / "usr/lib/sysusers.d/x.conf").write_text("u yy")
+    keys.append(key())
+    (root / "usr/lib/x86_64-linux-gnu/libx.so.1").touch()
+    keys.append(key())
+    runner.write_text("two")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[-1]
+    assert preparedcache.key(str(root), str(runner), {}, is_host=False) is None
+
+
+@pytest.mark.root
 def test_a_runner_that_says_nothing_runs_each_time(store: ObjectStore, tmp_path: Path) -> None:
     kept = Kept()
     assert [look(kept, b"", store, tmp_path).output.count("prepared") for _ignored in range(2)] == [1, 1]
@@ -104,7 +160,7 @@ def test_a_runner_that_says_nothing_runs_each_time(store: ObjectStore, tmp_path:
 
 @pytest.mark.root
 def test_a_runner_that_fails_fails_the_stage(store: ObjectStore, tmp_path: Path) -> None:
-    assert look(Kept(), MARK, store, tmp_path, fail=True).returncode == 3
+    assert look(Kept(), MARK, store, tmp_path, "exit 3").returncode == 3
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])
@@ -347,4 +403,6 @@ def test_directories_of_the_dead_go_and_those_of_others_only_when_nobody_listens
             (tmp_path / name).mkdir()
         remove_dead(tmp_path)
         # Another engine may just be going to listen in its one.
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["api-abcdefgh", Path(alive.socket_address).parent.name])
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+            ["api-abcdefgh", Path(alive.socket_address).parent.name]
+        )
