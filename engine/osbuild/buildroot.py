@@ -11,7 +11,7 @@ import select
 import subprocess
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from . import preparedcache
 from .apiserver import BaseAPI
@@ -23,6 +23,9 @@ from .preparedroot import Kept, NotKept, PreparedRoot, only_makes_files
 from .util import linux
 from .util.lockeddir import make_directory
 from .util.mountinfo import remove_tree
+
+if TYPE_CHECKING:
+    from .schedule import Job
 
 # How long a killed sandbox may take to close its output, in seconds.
 _KILL_GRACE = 10.0
@@ -111,6 +114,8 @@ class BuildRoot:
         self.rundir = os.fspath(rundir)
         self.caps: Iterable[str] | None = None
         self.mount_boot = True
+        # Told what it runs, to be able to end it.
+        self.job: Job | None = None
         # Set while the context is entered: host paths of the sandbox's /dev, /var, and of what holds them.
         self.dev: str = ""
         self.var: str = os.fspath(var)
@@ -268,7 +273,13 @@ class BuildRoot:
                 )
             finally:
                 os.close(info_child_fd)
-            return self._supervise(process, info, program, monitor, origin, timeout)
+            if self.job is not None:
+                self.job.running(process.kill)
+            try:
+                return self._supervise(process, info, program, monitor, origin, timeout)
+            finally:
+                if self.job is not None:
+                    self.job.running(None)
 
     @staticmethod
     def _supervise(

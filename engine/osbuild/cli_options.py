@@ -18,6 +18,13 @@ def default_rundir() -> str:
     return os.path.join(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "osbuild")
 
 
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text}")
+    return number
+
+
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="osbuild",
@@ -74,6 +81,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--stage-timeout", metavar="SECONDS", type=int, default=None, help="the longest time that one stage may run"
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=None,
+        help="how many pipelines may be built at the same time (default: as many as there are processors, and memory for)",
     )
     parser.add_argument(
         "--break",

@@ -197,7 +197,7 @@ def make_monitor(args: argparse.Namespace, total_steps: int) -> BaseMonitor:
 
 def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Manifest) -> int:
     """Download, build, export, and report."""
-    from . import code
+    from . import code, schedule
     from .devfs import remove_dead
     from .objectstore import ObjectStore
     from .util import linux
@@ -216,7 +216,14 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
         monitor = make_monitor(args, len(manifest.sources) + len(pipelines))
         monitor.log(f"starting {args.manifest_path}", origin="osbuild.main_cli")
         result = manifest.build(
-            store, pipelines, monitor, args.libdir, args.debug_break, args.stage_timeout, rundir=args.rundir
+            store,
+            pipelines,
+            monitor,
+            args.libdir,
+            args.debug_break,
+            args.stage_timeout,
+            rundir=args.rundir,
+            jobs=args.jobs or schedule.default_jobs(),
         )
         # Before the export: it may move a tree out of the store.
         document: dict[str, Any] = info.module.output(manifest, result, store)

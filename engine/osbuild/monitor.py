@@ -171,6 +171,11 @@ class BaseMonitor:
 
     def __init__(self, fd: int, _ignored: int = 0) -> None:
         self.out = TextWriter(fd)
+        # When that happened which is told now, on the monotonic clock; None: now.
+        self.at: float | None = None
+
+    def _now(self) -> float:
+        return time.monotonic() if self.at is None else self.at
 
     def begin(self, pipeline: Pipeline | Source) -> None:
         """A pipeline, or a source, is started."""
@@ -228,11 +233,11 @@ class LogMonitor(BaseMonitor):
     def _module(self, stage: Stage) -> None:
         self.out.term(f"{stage.name}: {stage.id}", "bold")
         self.out.write(" " + json.dumps(stage.options, indent=2) + "\n")
-        self._started = time.monotonic()
+        self._started = self._now()
 
     def result(self, result: StageResult | SourceResults, metadata: Mapping[str, Any] | None = None) -> None:
         if self._started is not None:
-            self.out.write(f"\n⏱  Duration: {time.monotonic() - self._started:.2f}s\n")
+            self.out.write(f"\n⏱  Duration: {self._now() - self._started:.2f}s\n")
         self._started = None
 
     def log(self, message: str, origin: str | None = None) -> None:
@@ -279,12 +284,12 @@ class JSONSeqMonitor(BaseMonitor):
 
     def _module(self, stage: Stage) -> None:
         self._context.set_stage(stage)
-        self._options, self._started = stage.options, time.monotonic()
+        self._options, self._started = stage.options, self._now()
         self._write(f"Starting module {stage.name}", "osbuild.monitor")
 
     @_locked
     def result(self, result: StageResult | SourceResults, metadata: Mapping[str, Any] | None = None) -> None:
-        duration = time.monotonic() - self._started if self._started is not None else None
+        duration = self._now() - self._started if self._started is not None else None
         if self._progress.sub_progress is not None:
             self._progress.sub_progress.incr()
         self._write(

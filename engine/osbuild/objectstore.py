@@ -166,9 +166,10 @@ class ObjectStore:
         return obj
 
     def _keep_cached(self, obj: Object) -> None:
-        self._cached[obj.id] = obj
-        if obj not in self._objects:
-            self._objects.append(obj)
+        with self._lock:
+            self._cached[obj.id] = obj
+            if obj not in self._objects:
+                self._objects.append(obj)
 
     def new(self, object_id: str) -> Object:
         """An empty object to build in; `finalize` makes it a floating one."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .meta import ModuleInfo
     from .monitor import BaseMonitor
     from .objectstore import Object, ObjectStore
+    from .schedule import Job
 
 __all__ = [
     "DownloadResult",
@@ -69,17 +70,18 @@ class Pipeline:
         stage_timeout: int | None = None,
         in_vm: bool = False,
         rundir: str = "/run/osbuild",
+        job: Job | None = None,
     ) -> PipelineResult:
         """Run the stages that are not in the store yet; afterwards the store has the pipeline as a floating object.
 
-        Raises ValueError for `in_vm`, which this engine does not do.
+        `job` is what can cancel it. Raises ValueError for `in_vm`, which this engine does not do, Cancelled.
         """
         if in_vm:
             raise ValueError("stages cannot run in a virtual machine")
         monitor.begin(self)
         results = PipelineResult(self.name)
         if self.stages and not store.contains(self.id):
-            self._run_stages(results, store, monitor, libdir, debug_break, stage_timeout, rundir)
+            self._run_stages(results, store, monitor, libdir, debug_break, stage_timeout, rundir, job)
         monitor.finish({"name": self.name})
         return results
 
@@ -92,6 +94,7 @@ class Pipeline:
         debug_break: str,
         stage_timeout: int | None,
         rundir: str,
+        job: Job | None,
     ) -> None:
         build_tree: Any = store.host_tree if self.build is None else store.get(self.build)
         if build_tree is None:
@@ -102,10 +105,22 @@ class Pipeline:
         todo = self._resume(store, tree)
 
         for number, stage in enumerate(todo, 1):
+            if job is not None:
+                job.check()
             monitor.stage(stage)
             with tree.meta.write(stage.id) as meta:
                 result = stage.run(
-                    tree, meta.name, self.runner, build_tree, store, monitor, libdir, debug_break, stage_timeout, rundir
+                    tree,
+                    meta.name,
+                    self.runner,
+                    build_tree,
+                    store,
+                    monitor,
+                    libdir,
+                    debug_break,
+                    stage_timeout,
+                    rundir,
+                    job,
                 )
             metadata = tree.meta.get(stage.id) if result.success else None
             monitor.result(result, metadata)
@@ -235,8 +250,9 @@ class Manifest:
         stage_timeout: int | None = None,
         in_vm: Iterable[str] = (),
         rundir: str = "/run/osbuild",
+        jobs: int = 1,
     ) -> ManifestBuildResult:
-        """Download all sources, then build `pipelines` (names, in that order) until one fails."""
+        """Download all sources, then build `pipelines` (names, in that order) until one fails, `jobs` at the same time."""
         for pipeline in self.pipelines.values():
             for stage in pipeline.stages:
                 stage.fix()
@@ -244,8 +260,21 @@ class Manifest:
         if not results.success:
             return results
         virtual = set(in_vm)
-        for pipeline in map(self.__getitem__, pipelines):
-            result = pipeline.run(store, monitor, libdir, debug_break, stage_timeout, pipeline.name in virtual, rundir)
+        wanted = [self[name] for name in pipelines]
+
+        def build(pipeline: Pipeline, monitor: BaseMonitor, job: Job | None) -> PipelineResult:
+            in_vm = pipeline.name in virtual
+            return pipeline.run(store, monitor, libdir, debug_break, stage_timeout, in_vm, rundir, job)
+
+        if jobs > 1 and len(wanted) > 1 and not debug_break:
+            from . import schedule
+
+            done = schedule.run(wanted, lambda pipeline: _needs(pipeline, store), build, monitor, jobs)
+            for pipeline, result in done:
+                results.add_pipeline(pipeline.id, result)
+            return results
+        for pipeline in wanted:
+            result = build(pipeline, monitor, None)
             results.add_pipeline(pipeline.id, result)
             if not result.success:
                 break

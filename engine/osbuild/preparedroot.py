@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Kept:
     def __init__(self) -> None:
         self.roots: dict[Any, PreparedRoot | None] = {}
         self.layouts: dict[Any, Layout] = {}
+        # Held by the stage that uses devices.
+        self.devices = threading.Lock()
 
 
 class PreparedRoot:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .meta import ModuleInfo, RunnerInfo
     from .monitor import BaseMonitor
     from .objectstore import ObjectStore
+    from .schedule import Job
 
 # Capabilities of every stage (contract, section 3.4), before those its description asks for.
 DEFAULT_CAPABILITIES = frozenset(
@@ -167,6 +168,7 @@ class Stage:
         debug_break: str = "",
         timeout: int | None = None,
         rundir: str = "/run/osbuild",
+        job: Job | None = None,
     ) -> StageResult:
         """Run the stage on the tree at `tree_path` in the build root `build_tree`.
 
@@ -178,7 +180,18 @@ class Stage:
         progress = _Progress()
         try:
             return self._run(
-                progress, tree_path, meta_name, runner, build_tree, store, monitor, libdir, debug_break, timeout, rundir
+                progress,
+                tree_path,
+                meta_name,
+                runner,
+                build_tree,
+                store,
+                monitor,
+                libdir,
+                debug_break,
+                timeout,
+                rundir,
+                job,
             )
         except Exception as exc:
             from .buildroot import BuildTimeout
@@ -203,6 +216,7 @@ class Stage:
         debug_break: str,
         timeout: int | None,
         rundir: str,
+        job: Job | None,
     ) -> StageResult:
         from . import buildroot, objectstore, remoteloop
         from .api import API
@@ -213,10 +227,14 @@ class Stage:
 
         tree = os.fspath(tree_path)
         with contextlib.ExitStack() as stack:
+            if self.devices:
+                # Volume groups and the like have names that the whole host shares.
+                stack.enter_context(store.kept.devices)
             progress.doing = "setting up the build root"
             build_root = stack.enter_context(
                 buildroot.BuildRoot(build_tree, runner.path, libdir, store.tmp, rundir=rundir, kept=store.kept)
             )
+            build_root.job = job
             build_root.caps = set(DEFAULT_CAPABILITIES | self.info.caps)
             # Only a build root made by a pipeline has a /boot that belongs to it.
             build_root.mount_boot = bool(self.build)
