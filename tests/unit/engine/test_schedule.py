@@ -23,10 +23,11 @@ from osbuild.results import PipelineResult
 REPO = Path(__file__).resolve().parents[3]
 
 SAY = """#!/usr/bin/python3
+import os
 import sys
 import osbuild.api
 args = osbuild.api.arguments()
-print(args["options"]["name"], flush=True)
+os.write(1, args["options"]["name"].encode() + b"\\n")
 osbuild.api.metadata({"name": args["options"]["name"]})
 sys.exit(args["options"]["fail"])
 """
