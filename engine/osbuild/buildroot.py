@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
-from . import preparedcache
+from . import forksandbox, preparedcache
 from .apiserver import BaseAPI
 from .bubblewrap import Bind, Layout, command_line
 from .devfs import DevFS
@@ -47,13 +47,14 @@ class _Silent:
 class CompletedBuild:
     """What came out of a run."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | forksandbox.ForkedProcess, output: str) -> None:
         self.process = process
         self.output = output
 
     @property
     def returncode(self) -> int:
-        code: int = self.process.returncode
+        code = self.process.returncode
+        assert code is not None
         return code
 
     @property
@@ -265,6 +266,8 @@ class BuildRoot:
         origin: str | None,
         timeout: float | None,
     ) -> CompletedBuild:
+        if forksandbox.wanted():
+            return self._execute_forked(command, program, environment, monitor, origin, timeout)
         info_fd, info_child_fd = os.pipe()
         with open(info_fd, "rb") as info:
             try:
@@ -273,18 +276,32 @@ class BuildRoot:
                 )
             finally:
                 os.close(info_child_fd)
-            if self.job is not None:
-                self.job.running(process.kill)
             try:
-                return self._supervise(process, info, program, monitor, origin, timeout)
+                return self._supervise(process, program, monitor, origin, timeout)
             finally:
-                if self.job is not None:
-                    self.job.running(None)
+                _wait_for_sandbox(info)
 
-    @staticmethod
+    def _execute_forked(
+        self,
+        command: list[str],
+        program: Sequence[str],
+        environment: dict[str, str],
+        monitor: LogSink,
+        origin: str | None,
+        timeout: float | None,
+    ) -> CompletedBuild:
+        with contextlib.ExitStack() as stack:
+            if self._kept is not None:
+                server = self._kept.forkserver
+            else:
+                server = forksandbox.ForkServer()
+                stack.callback(server.close)
+            process = server.start(command, program, environment, warm=isinstance(self.root, HostTree))
+            return self._supervise(process, program, monitor, origin, timeout)
+
     def _supervise(
-        process: subprocess.Popen[bytes],
-        info: IO[bytes],
+        self,
+        process: subprocess.Popen[bytes] | forksandbox.ForkedProcess,
         argv: Sequence[str],
         monitor: LogSink,
         origin: str | None,
@@ -292,10 +309,12 @@ class BuildRoot:
     ) -> CompletedBuild:
         assert process.stdout is not None
         reader = OutputReader(process.stdout.fileno(), lambda text: monitor.log(text, origin=origin))
+        if self.job is not None:
+            self.job.running(process.kill)
         try:
             with process.stdout:
                 if not reader.read(timeout):
-                    # bubblewrap's first process takes the rest of the sandbox along (--die-with-parent).
+                    # The first process of the sandbox takes the rest of it along.
                     process.kill()
                     reader.read(_KILL_GRACE)
                     raise BuildTimeout(f"running '{' '.join(argv)}' took longer than {timeout} seconds", reader.text)
@@ -305,7 +324,8 @@ class BuildRoot:
             process.wait()
             raise
         finally:
-            _wait_for_sandbox(info)
+            if self.job is not None:
+                self.job.running(None)
         return CompletedBuild(process, reader.text)
 
     @staticmethod

@@ -113,6 +113,7 @@ class ObjectStore:
                 return
             self._opened = False
             with self._stack:
+                self._stack.callback(self.kept.close)
                 if self._host_tree is not None:
                     self._stack.callback(self._host_tree.cleanup)
                 for obj in self._objects:

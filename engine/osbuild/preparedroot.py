@@ -15,6 +15,8 @@ import stat
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .forksandbox import ForkServer
+
 if TYPE_CHECKING:
     from .bubblewrap import Layout
 
@@ -57,8 +59,13 @@ class Kept:
     def __init__(self) -> None:
         self.roots: dict[Any, PreparedRoot | None] = {}
         self.layouts: dict[Any, Layout] = {}
+        self.forkserver = ForkServer()
         # Held by the stage that uses devices.
         self.devices = threading.Lock()
+
+    def close(self) -> None:
+        """End what was started for all stages."""
+        self.forkserver.close()
 
 
 class PreparedRoot:

@@ -336,3 +336,12 @@ def unshare_mounts() -> bool:
     except OSError:
         return False
     return True
+
+
+def owns_all_users() -> bool:
+    """Whether this process is in no user namespace but the first (user_namespaces(7))."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as f:
+            return f.read().split() == ["0", "0", "4294967295"]
+    except OSError:
+        return False
