@@ -69,8 +69,10 @@ options:
     default: []
   checkpoints:
     description:
-      - Pipelines that are kept in the store, so that later builds need not make them again.
-      - By default the build root of a blueprint's manifest.
+      - Trees that are kept in the store, so that later builds need not make them again, as names of pipelines or as ids or types
+        of stages.
+      - By default, for a blueprint, the build root and the system with its packages unpacked and configured, before the
+        blueprint's other wishes. A change of a file or a user then costs seconds.
     type: list
     elements: str
   store:

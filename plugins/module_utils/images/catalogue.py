@@ -37,7 +37,9 @@ def _ostree(name: str, summary: str, filename: str, export: str, mime_type: str,
     )
 
 
-_QCOW2 = {"type": "qcow2", "compat": "1.1", "compression": True}
+_QCOW2 = {"type": "qcow2", "compat": "1.1", "compression": True, "compression_type": "zstd"}
+# A cloud's own qemu may be older than zstd in qcow2 (5.1).
+_OLD_QCOW2 = {"type": "qcow2", "compat": "1.1", "compression": True}
 _VMDK = {"type": "vmdk", "subformat": "streamOptimized"}
 # Fixed size: what Azure takes; the disk's size is a whole number of MiB, as Azure demands.
 _VHD = {"type": "vpc", "subformat": "fixed", "force_size": True}
@@ -94,7 +96,7 @@ _CLOUDS = (
     ),
     _disk("azure", "A disk for Microsoft Azure.", "disk.vhd", _VHD_MIME, _VHD, cloud_kernel=True, datasources=("Azure",)),
     _disk(
-        "openstack", "A disk for OpenStack.", "disk.qcow2", _QCOW2_MIME, _QCOW2,
+        "openstack", "A disk for OpenStack.", "disk.qcow2", _QCOW2_MIME, _OLD_QCOW2,
         cloud_kernel=True, datasources=("ConfigDrive", "OpenStack", "None"),
     ),
     ImageType(

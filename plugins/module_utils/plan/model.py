@@ -43,6 +43,7 @@ class Plan:
     :param manifest_id: SHA-256 (hex) of its canonical form.
     :param exports: names of the pipelines to export.
     :param filename: the image file's name; None for a raw manifest.
+    :param checkpoints: names of pipelines and types of stages whose trees are kept for later builds.
     :param packages: package set -> sorted ``name:architecture=version``; empty for a raw manifest.
     :param lock_text: what the lock file holds, or will hold; None for a raw manifest.
     :param locked: the lock file answered; nothing was fetched.

@@ -34,6 +34,9 @@ from ..images import warnings as image_warnings
 from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, host_sources, read_lock, resolve
 from .model import Inputs, Plan
 
+# What lasts: the build root, and the system before the blueprint's wishes, which change more often than the packages.
+_CHECKPOINTS = ("build", "org.osbuild.debootstrap")
+
 Resolver = Callable[[Request], Resolution]
 #: Containers, and architecture and variant as images name them.
 ContainerResolver = Callable[[Sequence[Container], str, str], tuple[ContainerImage, ...]]
@@ -163,13 +166,12 @@ def make_plan(
         lock_text = inputs.lock.read_text(encoding="utf-8")
     manifest = make_manifest(definition, resolution, containers)
     document = manifest.to_dict()
-    pipelines = [pipeline["name"] for pipeline in document.get("pipelines", [])]
     return Plan(
         manifest=manifest.dumps(),
         manifest_id=manifest_id(document),
         exports=(image_type.export,),
         filename=image_type.filename or None,
-        checkpoints=tuple(one for one in ("build",) if one in pipelines),
+        checkpoints=_CHECKPOINTS,
         packages=_specs(resolution.sets),
         lock_text=lock_text,
         locked=fits and same_images,
