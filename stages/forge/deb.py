@@ -14,7 +14,7 @@ from .errors import StageError
 from .stanza import Stanza, parse_stanza
 from .streams import DAMAGED, Stream, decompress, file_chunks
 
-_MAGIC = b"!<arch>\n"
+MAGIC = b"!<arch>\n"
 _HEADER = 60
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-]*")
 _VERSION = re.compile(r"[A-Za-z0-9.+:~\-]+")
@@ -90,11 +90,11 @@ class Package:
         return [line[34:] for line in lines if len(line) > 34]
 
 
-def _ar_members(fd: int, label: str) -> dict[str, Member]:
-    if os.pread(fd, len(_MAGIC), 0) != _MAGIC:
+def ar_members(fd: int, label: str) -> dict[str, Member]:
+    if os.pread(fd, len(MAGIC), 0) != MAGIC:
         raise StageError(f"{label} is not a Debian package: it does not start as an ar archive does")
     result: dict[str, Member] = {}
-    at = len(_MAGIC)
+    at = len(MAGIC)
     end = os.fstat(fd).st_size
     while at < end:
         header = os.pread(fd, _HEADER, at)
@@ -130,7 +130,7 @@ def read_package(path: str, *, file: str = "", metadata: dict[str, Any] | None =
     except OSError as error:
         raise StageError(f"{label} cannot be read: {error.strerror}") from None
     try:
-        parts = _ar_members(fd, label)
+        parts = ar_members(fd, label)
         control = parts["control.tar"]
         members: dict[str, tuple[bytes, int]] = {}
         try:

@@ -64,6 +64,15 @@ class Stream:
             self._at += take
             size -= take
 
+    def drain(self, write: Callable[[memoryview], int]) -> int:
+        """Hand all that is left to `write`; how many bytes that was."""
+        total = 0
+        while self._at < len(self._buffer) or self._more():
+            size = len(self._buffer) - self._at
+            self.copy(size, write)
+            total += size
+        return total
+
 
 def file_chunks(fd: int, offset: int, size: int) -> Iterator[bytes]:
     """`size` bytes of `fd` from `offset`; EOFError if the file is shorter."""

@@ -26,6 +26,8 @@ from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages impo
 REPO = Path(__file__).resolve().parents[2]
 #: Any fixed time: users' password ages and the like are made from it.
 EPOCH = 1_750_000_000
+#: Inputs that packages may come by: decompressed once per store, or as they are.
+UNPACKED, PLAIN = "org.osbuild.debian.unpacked", "org.osbuild.files"
 #: What mmdebstrap leaves in /dev of a directory.
 DEVICE_NODES = "dev/*"
 #: A system with what maintainer scripts find hard: kernel, boot loaders, services, configuration by debconf.
@@ -64,7 +66,7 @@ def select(name: str, include: Sequence[str] = (), variant: str = "minbase") -> 
     return Selection(distribution.suite, architecture, resolve(request).sets["os"], sources)
 
 
-def manifest(selection: Selection, **options: Any) -> dict[str, Any]:
+def manifest(selection: Selection, input_type: str = UNPACKED, **options: Any) -> dict[str, Any]:
     """One pipeline of one stage, built on the host."""
     references = {
         f"sha256:{package.sha256}": {"metadata": {"deb.name": package.name, **({"deb.auto": True} if package.auto else {})}}
@@ -73,7 +75,7 @@ def manifest(selection: Selection, **options: Any) -> dict[str, Any]:
     stage = {
         "type": "org.osbuild.debootstrap",
         "options": {"suite": selection.suite, "architecture": selection.architecture, **options},
-        "inputs": {"packages": {"type": "org.osbuild.files", "origin": "org.osbuild.source", "references": references}},
+        "inputs": {"packages": {"type": input_type, "origin": "org.osbuild.source", "references": references}},
     }
     return {
         "version": "2",

@@ -14,6 +14,8 @@ from .compare import differences, read_allowed, read_tree
 from .minbase import (
     BIG,
     DEVICE_NODES,
+    PLAIN,
+    UNPACKED,
     Selection,
     archive_folder,
     build,
@@ -78,6 +80,15 @@ def test_minbase_is_healthy(built: Path) -> None:
 def test_minbase_can_be_made_again_exactly(minbase: Selection, place: Path, built: Path) -> None:
     again = build(minbase, place, "again")
     assert list(differences(read_tree(built), read_tree(again))) == []
+
+
+def test_packages_kept_decompressed_give_the_same_tree(minbase: Selection, place: Path, built: Path) -> None:
+    """`built` made them, "warm" finds them, and "plain" does without."""
+    assert len(list((place / "store/sources/org.osbuild.debian.unpacked").iterdir())) == len(minbase.packages)
+    for name, input_type in (("warm", UNPACKED), ("plain", PLAIN)):
+        tree = build(minbase, place, name, input_type=input_type)
+        assert list(differences(read_tree(built), read_tree(tree))) == []
+        shutil.rmtree(tree)
 
 
 def test_dpkg_unpacks_minbase_to_the_same_tree(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..blueprint import User
 from ..containers import ContainerImage
-from ..manifest import CurlItem, Manifest, Stage, files_input
+from ..manifest import CurlItem, Manifest, Stage, files_input, packages_input
 from ..packages import Package
 from .access import certificate_stages
 from .aptconfig import apt_config
@@ -57,7 +57,7 @@ def debootstrap(
             "variant": _VARIANTS[variant],
             **(options or {}),
         },
-        inputs={"packages": files_input(references)},
+        inputs={"packages": packages_input(references)},
     )
 
 

@@ -7,7 +7,17 @@ Knows the format and nothing of what is built with it.
 
 from __future__ import annotations
 
-from .inputs import PIPELINE, PREFIX, SOURCE, Input, containers_input, files_input, pipeline_file_input, tree_input
+from .inputs import (
+    PIPELINE,
+    PREFIX,
+    SOURCE,
+    Input,
+    containers_input,
+    files_input,
+    packages_input,
+    pipeline_file_input,
+    tree_input,
+)
 from .model import Device, Manifest, Mount, Pipeline, Stage
 from .sources import ContainerItem, CurlItem, InlineItem, OSTreeItem, sha256
 
@@ -27,6 +37,7 @@ __all__ = [
     "Stage",
     "containers_input",
     "files_input",
+    "packages_input",
     "pipeline_file_input",
     "sha256",
     "tree_input",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ManifestError
@@ -81,6 +81,11 @@ def files_input(references: Mapping[str, Mapping[str, Any]]) -> Input:
 def containers_input(names: Mapping[str, str]) -> Input:
     """Container images by id, and the name each shall have."""
     return Input("org.osbuild.containers", SOURCE, {identity: {"name": name} for identity, name in names.items()})
+
+
+def packages_input(references: Mapping[str, Mapping[str, Any]]) -> Input:
+    """Downloaded Debian packages by checksum, which the store keeps decompressed; values as in ``files_input``."""
+    return replace(files_input(references), type="org.osbuild.debian.unpacked")
 
 
 def pipeline_file_input(pipeline: str, filename: str) -> Input:
