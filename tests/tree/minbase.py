@@ -132,12 +132,15 @@ def sources_file(selection: Selection, path: Path) -> Path:
     return path
 
 
-def mmdebstrap_command(selection: Selection, sources: Path, archives: Path, target: Path) -> list[str]:
+def mmdebstrap_command(
+    selection: Selection, sources: Path, archives: Path, target: Path, include: Sequence[str] = ()
+) -> list[str]:
     """mmdebstrap with a warm cache: the packages are there, only the indices are fetched."""
     copy = f'mkdir -p "$1/var/cache/apt/archives" && cp -l {archives}/*.deb "$1/var/cache/apt/archives/" 2>/dev/null' \
            f' || cp {archives}/*.deb "$1/var/cache/apt/archives/"'
     return [
-        "mmdebstrap", "--quiet", "--variant=minbase", f"--setup-hook={copy}", selection.suite, str(target), str(sources),
+        "mmdebstrap", "--quiet", "--variant=minbase", f"--setup-hook={copy}", *(f"--include={name}" for name in include),
+        selection.suite, str(target), str(sources),
     ]
 
 

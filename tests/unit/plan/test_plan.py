@@ -86,6 +86,21 @@ def test_equal_input_gives_equal_bytes(archive: Archive) -> None:
     assert first.exports and first.filename and json.loads(first.manifest)["version"] == "2"
 
 
+def test_a_changed_file_changes_nothing_up_to_the_last_checkpoint(archive: Archive) -> None:
+    """The build root and the system's packages are kept, so only what comes after them is built again."""
+
+    def stages(text: str) -> tuple[list[Any], list[Any]]:
+        wanted = {"customizations": {"files": [{"path": "/etc/motd", "data": text}]}}
+        made = plan.make_plan(inputs(wanted), archive)
+        every = {one["name"]: one["stages"] for one in json.loads(made.manifest)["pipelines"]}
+        kept = max(number for number, stage in enumerate(every["os"]) if stage["type"] in made.checkpoints)
+        assert "build" in made.checkpoints
+        return [every["build"], every["os"][: kept + 1]], every["os"][kept + 1 :]
+
+    (before, rest), (after, other) = stages("one"), stages("two")
+    assert before == after and rest != other
+
+
 def test_a_lock_that_answers_is_used_without_asking_anybody(archive: Archive, tmp_path: Path) -> None:
     first = plan.make_plan(inputs(), archive)
     lock = tmp_path / "lock.json"
