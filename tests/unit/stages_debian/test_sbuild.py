@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import _RUN, last_line, succeeded
+from tests.support.stage_process import RUN
+
+from .conftest import last_line, succeeded
 
 pytestmark = pytest.mark.root
 
@@ -51,7 +53,7 @@ def run(repo: Path, tree: Path) -> Callable[..., subprocess.CompletedProcess[str
         arguments = {"tree": str(tree), "given": {name: {"path": str(path)} for name, path in inputs.items()},
                      "options": {key.replace("_", "-"): value for key, value in options.items()}, "meta": {"source-epoch": 1767225600}}
         return subprocess.run(
-            [sys.executable, "-B", "-c", _RUN, str(repo / "stages/org.osbuild.sbuild")],
+            [sys.executable, "-B", "-c", RUN, str(repo / "stages/org.osbuild.sbuild")],
             input=json.dumps(arguments), capture_output=True, text=True, check=False,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(repo / "engine"), "SOURCE_DATE_EPOCH": "1767225600"},
         )

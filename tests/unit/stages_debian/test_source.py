@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import _RUN, Workshop, last_line, succeeded
+from tests.support.stage_process import RUN
+
+from .conftest import Workshop, last_line, succeeded
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-source") is None, reason="the host has no dpkg-source")
 CHANGELOG = "app (1.0-1) unstable; urgency=medium\n\n  * First.\n\n -- Jane Doe <jane@example.com>  Thu, 01 Jan 2026 00:00:00 +0000\n"
@@ -44,7 +46,7 @@ def run(repo: Path, tree: Path, tmp_path: Path) -> Run:
         arguments = {"tree": str(tree), "given": given, "meta": {"source-epoch": 1767225600},
                      "options": {key.replace("_", "-"): value for key, value in options.items()}}
         return subprocess.run(
-            [sys.executable, "-B", "-c", _RUN, str(repo / "stages" / f"org.osbuild.{stage}")],
+            [sys.executable, "-B", "-c", RUN, str(repo / "stages" / f"org.osbuild.{stage}")],
             input=json.dumps(arguments), capture_output=True, text=True, check=False,
             env={"PATH": "/usr/sbin:/usr/bin", "PYTHONPATH": str(repo / "engine")},
         )
