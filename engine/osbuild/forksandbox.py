@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -22,8 +21,6 @@ from .util import linux
 
 _PYTHON = "/usr/bin/python3"
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "forkserver.py")
-# How long the kernel may take to end a sandbox, in milliseconds.
-_GRACE = 10000
 
 
 def wanted() -> bool:
@@ -44,7 +41,6 @@ class ForkedProcess:
         self._pidfd = -1
         self._killed = False
         self._lock = threading.Lock()
-        self._begin = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -62,10 +58,6 @@ class ForkedProcess:
                     code = told["code"]
         with self._lock:
             if self._pidfd >= 0:
-                # The end of what was told comes a moment before the end of the mounts.
-                poller = select.poll()
-                poller.register(self._pidfd, select.POLLIN)
-                poller.poll(_GRACE)
                 os.close(self._pidfd)
                 self._pidfd = -1
         self.returncode = code if code is not None else -signal.SIGKILL
@@ -74,7 +66,7 @@ class ForkedProcess:
         """End all that runs in the sandbox. May be called again."""
         with self._lock:
             self._killed = True
-            if self._pidfd >= 0 and self._reader.is_alive():
+            if self._pidfd >= 0:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 

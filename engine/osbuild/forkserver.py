@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import gc
 import json
 import os
 import select
@@ -202,10 +203,9 @@ def exit_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def keep_house(child: int, status_fd: int) -> NoReturn:
+def keep_house(child: int) -> NoReturn:
     """What the first process of a sandbox does: wait for orphans, and end with the stage."""
     set_capabilities((), inherit=False)
-    os.close(status_fd)
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -221,30 +221,19 @@ class Stage:
         self.warm = warm
 
 
-def sandbox(request: dict[str, Any], output: int, status_fd: int) -> Stage:
-    """Never returns but in the process of the stage, with what it is to run."""
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.dup2(status_fd, 3)
-    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-    os.set_inheritable(3, False)
-    outside = os.getpid()
-    try:
-        call("unshare", CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET)
-        first = os.fork()
-    except OSError as exc:
-        os.write(2, f"sandbox: {exc}\n".encode())
-        os._exit(1)
-    if first:
-        # In no namespace of its own but that of mounts; it outlives the sandbox to tell how it ended.
-        code = exit_code(os.waitpid(first, 0)[1])
-        os.write(3, json.dumps({"code": code}).encode() + b"\n")
-        os._exit(0)
+def sandbox(request: dict[str, Any], control: socket.socket, output: int) -> Stage:
+    """What the first process of a new pid namespace does. Never returns but in the process of the stage, with its task."""
     try:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        # Only from here on it can be killed without leaving anything behind.
-        os.write(3, json.dumps({"pid": outside}).encode() + b"\n")
+        # If the engine died just before that, nobody is left to end this.
+        poller = select.poll()
+        poller.register(control, 0)
+        if poller.poll(0):
+            os._exit(1)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        call("unshare", CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
         raise_loopback()
         capabilities = enter_root(request["options"])
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -256,44 +245,69 @@ def sandbox(request: dict[str, Any], output: int, status_fd: int) -> Stage:
         os.write(2, f"sandbox: {exc}\n".encode())
         os._exit(1)
     if child:
-        keep_house(child, 3)
-    os.close(3)
+        keep_house(child)
     return Stage(request["program"], request["environment"], request["warm"])
 
 
-def serve(control: socket.socket) -> Stage:
-    """Answer requests until the other end is closed. Returns only in the process of a stage."""
-    loaded = False
-    poller = select.poll()
-    poller.register(control, select.POLLIN)
-    while True:
-        poller.poll(1000)
+class Server:
+    """Forks sandboxes as it is asked to, and tells how they ended."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.poller = select.poll()
+        self.poller.register(control, select.POLLIN)
+        # By what becomes readable when it ends: the first process of a sandbox, and where to tell.
+        self.running: dict[int, tuple[int, int]] = {}
+
+    def serve(self) -> Stage:
+        """Answer requests until the other end is closed. Returns only in the process of a stage."""
+        loaded = False
+        while True:
+            for fd, _events in self.poller.poll():
+                if fd in self.running:
+                    self.finish(fd)
+                    continue
+                data, fds, _flags, _address = socket.recv_fds(self.control, REQUEST_SIZE, 2)
+                if not data:
+                    # What it started dies with it, by the signal that it asked for.
+                    os._exit(0)
+                stage = self.start(data, *fds)
+                if stage is not None:
+                    return stage
+                if not loaded:
+                    loaded = True
+                    preload()
+
+    def start(self, data: bytes, output: int, status: int) -> Stage | None:
+        # Only what is forked from here on is in a pid namespace of its own, and only the first one.
+        call("unshare", CLONE_NEWPID)
         try:
-            data, fds, _flags, _address = socket.recv_fds(control, REQUEST_SIZE, 2, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            reap()
-            continue
-        if not data:
-            # What it started dies with it, by the signal that it asked for.
-            os._exit(0)
-        # Whoever was forked from here has what is loaded here, so that is nothing but what stages need, too.
-        if os.fork() == 0:
-            control.close()
-            return sandbox(json.loads(data), *fds)
-        for fd in fds:
-            os.close(fd)
-        if not loaded:
-            loaded = True
-            preload()
-        reap()
+            gc.freeze()
+            pid = os.fork()
+        finally:
+            if os.getpid() != 1:
+                call("setns", self.own_pids, CLONE_NEWPID)
+        if pid == 0:
+            return sandbox(json.loads(data), self.control, output)
+        os.close(output)
+        os.write(status, json.dumps({"pid": pid}).encode() + b"\n")
+        pidfd = os.pidfd_open(pid)
+        self.running[pidfd] = (pid, status)
+        self.poller.register(pidfd, select.POLLIN)
+        return None
 
-
-def reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
+    def finish(self, pidfd: int) -> None:
+        pid, status = self.running.pop(pidfd)
+        self.poller.unregister(pidfd)
+        os.close(pidfd)
+        # Whoever can be waited for is out of its namespaces: with the sandbox its mounts are gone.
+        code = exit_code(os.waitpid(pid, 0)[1])
+        try:
+            os.write(status, json.dumps({"code": code}).encode() + b"\n")
+        except BrokenPipeError:
             pass
-    except ChildProcessError:
-        pass
+        os.close(status)
 
 
 def preload() -> None:
@@ -347,22 +361,51 @@ def go_on(stage: Stage) -> None:
     sys.argv = list(stage.program)
     sys.orig_argv = [sys.executable, *stage.program]
     sys.path[0] = os.path.dirname(path)
-    sys.path_importer_cache.clear()
+    # What was found below /usr is there in the sandbox, too.
+    for place in [place for place in sys.path_importer_cache if not place.startswith("/usr/")]:
+        del sys.path_importer_cache[place]
     from importlib.machinery import SourceFileLoader
 
     main = types.ModuleType("__main__")
     main.__dict__.update(__file__=path, __cached__=None, __loader__=SourceFileLoader("__main__", path))
     main.__dict__["__builtins__"] = sys.modules["builtins"]
     sys.modules["__main__"] = main
+    code = 0
     try:
         exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
-    except SystemExit:
-        raise
+    except SystemExit as exc:
+        code = leave_with(exc.code)
     except BaseException as exc:
         # Without this function's own frame.
         below = exc.__traceback__.tb_next if exc.__traceback__ is not None else None
         sys.excepthook(type(exc), exc.with_traceback(below), below)
-        sys.exit(1)
+        code = 1
+    end(code)
 
 
-go_on(serve(socket.socket(fileno=int(sys.argv[1]))))
+def leave_with(value: object) -> int:
+    """The exit code for what SystemExit carries; a text is printed."""
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value & 0xFF
+    print(value, file=sys.stderr)
+    return 1
+
+
+def end(code: int) -> NoReturn:
+    """What Python does at its end, but for the taking apart of everything: the memory goes with the process."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    import atexit
+
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or 120
+    os._exit(code)
+
+
+go_on(Server(socket.socket(fileno=int(sys.argv[1]))).serve())
