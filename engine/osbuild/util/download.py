@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from .fetch import INTERRUPTED, Contexts, FetchError, Session, Tls
 from .proxies import Proxies
 
-CONNECTIONS_PER_HOST = 8
-CONNECTIONS = 16
+# Small files from afar are a matter of round trips. curl opens 50 connections.
+CONNECTIONS_PER_HOST = 24
+CONNECTIONS = 32
 # As many rounds as upstream's source makes.
 MAX_ATTEMPTS = 10
 MAX_DELAY = 1.0  # seconds, between attempts

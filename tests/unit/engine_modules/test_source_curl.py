@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,41 @@ def test_files_are_fetched_verified_and_then_known(curl: Any, cache: Path, serve
     assert len(server.requests) == 2
 
 
+class NoServices:
+    """Starting one is told instead of done."""
+
+    started = 0
+
+    def start(self, *_ignored: Any) -> Any:
+        self.started += 1
+        raise RuntimeError("started")
+
+
+@pytest.mark.parametrize("kind", ["curl", "inline", "missing", "odd"])
+def test_without_anything_to_do_it_is_not_even_started(cache: Path, kind: str) -> None:
+    names = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (b"a", b"b")]
+    cache.mkdir(parents=True)
+    os.symlink(cache.parent, cache.parent / "sources")
+    for name in names:
+        (cache / name).touch()
+    if kind == "missing":
+        (cache / names[1]).unlink()
+    if kind == "odd":
+        names.append("../org.osbuild.files/" + names[0])
+    program = f"org.osbuild.{kind if kind == 'inline' else 'curl'}"
+    info = SimpleNamespace(name=program, path=str(ENGINE / "sources" / program))
+    source = sources.Source(info, {name: "https://example.com/" for name in names}, {})  # type: ignore[arg-type]
+    services, store = NoServices(), SimpleNamespace(store=str(cache.parent))
+    if kind == "curl":
+        result = source.download(services, store)  # type: ignore[arg-type]
+        assert [item.metadata for item in result.results] == [{"checksum": name, "cached": True} for name in names]
+        assert result.success
+    else:
+        with pytest.raises(RuntimeError, match="started"):
+            source.download(services, store)  # type: ignore[arg-type]
+    assert services.started == (kind != "curl")
+
+
 def test_result_has_the_documented_shape(curl: Any, server: Server) -> None:
     checksum = server.add("/a", b"x")
     assert curl.fetch_all({checksum: server.url("/a")}) == {
@@ -99,12 +135,15 @@ def test_many_files_travel_at_once_over_few_kept_connections(curl: Any, server: 
     server.delay = 0.02
     items = {server.add(f"/pool/{i}", os.urandom(1000)): server.url(f"/pool/{i}") for i in range(80)}
     fetch_ok(curl, items)
-    assert 3 <= server.most_active <= 8
-    assert server.connections <= 8
+    assert 3 <= server.most_active <= download.CONNECTIONS_PER_HOST
+    assert server.connections <= download.CONNECTIONS_PER_HOST
     assert sorted(os.listdir(cache)) == sorted(items)
 
 
-def test_hosts_do_not_wait_for_each_other(curl: Any, server: Server, second_server: Server) -> None:
+def test_hosts_do_not_wait_for_each_other(
+    curl: Any, server: Server, second_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "CONNECTIONS_PER_HOST", 8)
     server.delay = second_server.delay = 0.05
     items = {}
     for each in (server, second_server):
