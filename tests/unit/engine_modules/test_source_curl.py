@@ -100,7 +100,7 @@ def test_without_anything_to_do_it_is_not_even_started(cache: Path, kind: str) -
         names.append("../org.osbuild.files/" + names[0])
     program = f"org.osbuild.{kind if kind == 'inline' else 'curl'}"
     info = SimpleNamespace(name=program, path=str(ENGINE / "sources" / program))
-    source = sources.Source(info, {name: "https://example.com/" for name in names}, {})  # type: ignore[arg-type]
+    source = sources.Source(info, dict.fromkeys(names, "https://example.com/"), {})  # type: ignore[arg-type]
     services, store = NoServices(), SimpleNamespace(store=str(cache.parent))
     if kind == "curl":
         result = source.download(services, store)  # type: ignore[arg-type]
