@@ -54,3 +54,11 @@ class BuildTimeout(BuildError):
 
 class StoreBusy(ForgeError):
     """The store, or a job in it, is in use by another process."""
+
+
+class OstreeError(ForgeError):
+    """An OSTree repository, commit or deployment is not as it should be, or the program ostree refused."""
+
+
+class SignatureError(OstreeError):
+    """A commit or summary is not signed by a key that is trusted."""
