@@ -14,6 +14,9 @@ from .repository import Repository
 # As libostree has it: parts of letters, digits, dot, dash and underscore.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
+#: A ref that libostree makes itself, with the summary of a repository that has a collection id.
+METADATA = "ostree-metadata"
+
 
 def check_name(ref: str, what: str = "ref") -> str:
     """The ref.  Raises OstreeError when it cannot be one."""
@@ -34,6 +37,7 @@ def heads(repository: Repository) -> dict[str, str]:
             text = path.read_text(encoding="ascii", errors="replace").strip()
             if CHECKSUM.fullmatch(text):
                 found[str(path.relative_to(root))] = text
+    found.pop(METADATA, None)
     return dict(sorted(found.items()))
 
 

@@ -66,6 +66,10 @@ class Repository:
     def has_commit(self, checksum: str) -> bool:
         return (self.path / "objects" / checksum[:2] / f"{checksum[2:]}.commit").is_file()
 
+    def is_complete(self, checksum: str) -> bool:
+        """Whether the commit is here with all that belongs to it: an interrupted pull leaves a mark."""
+        return self.has_commit(checksum) and not (self.path / "state" / f"{checksum}.commitpartial").exists()
+
     @contextlib.contextmanager
     def publishing(self) -> Iterator[None]:
         """Hold the lock under which refs and summary of this repository change together."""

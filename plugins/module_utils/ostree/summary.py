@@ -12,7 +12,10 @@ from .program import attempt, run
 from .repository import Repository
 from .signatures import GpgKey
 
-_REF = re.compile(r"^\* (?P<ref>\S+)\n\s+Latest Commit[^\n]*:\n\s+(?P<commit>[0-9a-f]{64})$", re.MULTILINE)
+# With a collection id refs are shown as "(com.example.Edge, debian/13/amd64/edge)".
+_REF = re.compile(
+    r"^\* (?:\([^,\n]+, )?(?P<ref>[^\s()]+)\)?\n\s+Latest Commit[^\n]*:\n\s+(?P<commit>[0-9a-f]{64})$", re.MULTILINE
+)
 _DELTA = re.compile(r"'((?:[0-9a-f]{64}-)?[0-9a-f]{64})':")
 
 
@@ -26,7 +29,7 @@ class Summary:
 
 def parse(text: str) -> Summary:
     """Of what ``ostree summary --view`` prints."""
-    found = {match["ref"]: match["commit"] for match in _REF.finditer(text)}
+    found = {match["ref"]: match["commit"] for match in _REF.finditer(text) if match["ref"] != refs.METADATA}
     line = next((line for line in text.splitlines() if line.startswith("Static Deltas ")), "")
     return Summary(found, frozenset(_DELTA.findall(line)))
 
