@@ -92,7 +92,7 @@ def fleet(lab: Lab) -> Iterator[Fleet]:
             "fleet_health_directory": str(lab.place / f"{machine}-health"),
         }
     common = {"ansible_connection": "local", "fleet_reboot_tasks": str(lab.place / "reboot.yml"), "lab": str(lab.place),
-              "fleet_health_timeout": 4, "fleet_verdict_program": "", "fleet_boot_tries": 1}
+              "fleet_health_timeout": 4, "fleet_health_pause": 1, "fleet_verdict_program": "", "fleet_boot_tries": 1}
     inventory = lab.place / "inventory.json"
     inventory.write_text(json.dumps({"all": {"children": {"edge": {"hosts": hosts, "vars": common}}}}))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
@@ -173,7 +173,7 @@ def test_a_machine_that_does_not_answer_stops_its_batch(fleet: Fleet) -> None:
     fleet.inventory.write_text(json.dumps(content))
     fleet.lab.commit("2")
     before = fleet.first()
-    output = fleet.play("ostree_deploy", code=2, deploy_batches=["m0" and 10], fleet_reboot_timeout=2)
+    output = fleet.play("ostree_deploy", code=2, deploy_batches=[10], fleet_reboot_timeout=2)
     assert "m0: it does not answer" in output
     assert fleet.first() == before
     table = fleet.play("ostree_status")

@@ -128,7 +128,7 @@ def remove_sysroots(place: Path) -> None:
 def ostree_on_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PATH whose ostree works where a policy is named in /etc/selinux/config but not installed.
 
-    libostree labels what it writes by the host's policy for /, and refuses without; Debian machines have no such file.
+    libostree labels what it pins by the host's policy for /, and refuses without; Debian machines have no such file.
     """
     before = os.environ["PATH"]
     if shutil.which("ostree") is None:
@@ -137,7 +137,8 @@ def ostree_on_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         place = tmp_path_factory.mktemp("bin")
         wrapper = place / "ostree"
         wrapper.write_text(
-            "#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs none /etc/selinux; exec \"$@\"' sh "
+            f"#!/bin/sh\n[ \"$1 $2\" = 'admin pin' ] || exec {shutil.which('ostree')} \"$@\"\n"
+            "exec unshare --mount sh -c 'mount -t tmpfs none /etc/selinux; exec \"$@\"' sh "
             f"{shutil.which('ostree')} \"$@\"\n"
         )
         wrapper.chmod(0o755)
