@@ -95,8 +95,7 @@ class BuildRoot:
 
     `root` is a directory with `usr`, or the host; `runner` the path of the runner program; `libdir` the
     directory of the modules; `var` the directory in which temporary ones are made. `caps` limits the
-    capabilities (None: all the engine has). `kept` is what the build roots of one run share, as what the runner makes;
-    without it the runner is run each time. OSError if it cannot be set up.
+    capabilities (None: all the engine has). OSError if it cannot be set up.
     """
 
     def __init__(
@@ -107,7 +106,6 @@ class BuildRoot:
         var: str | os.PathLike[str],
         *,
         rundir: str | os.PathLike[str] = "/run/osbuild",
-        kept: Kept | None = None,
     ) -> None:
         self.root = root
         self.runner = os.fspath(runner)
@@ -117,11 +115,12 @@ class BuildRoot:
         self.mount_boot = True
         # Told what it runs, to be able to end it.
         self.job: Job | None = None
+        # What the build roots of one run share, as what the runner makes; without it the runner is run each time.
+        self.kept: Kept | None = None
         # Set while the context is entered: host paths of the sandbox's /dev, /var, and of what holds them.
         self.dev: str = ""
         self.var: str = os.fspath(var)
         self.tmp: str = ""
-        self._kept = kept
         self._base: str | None = None
         self._devfs: DevFS | None = None
         self._proc: ProcOverrides | None = None
@@ -203,11 +202,11 @@ class BuildRoot:
 
     def _lay(self, environment: dict[str, str], timeout: float | None) -> str:
         """Lay what the runner makes under the stage, if that is possible; returns what the runner printed now."""
-        if self._base is not None or self._kept is None or not only_makes_files(self.runner):
+        if self._base is not None or self.kept is None or not only_makes_files(self.runner):
             self._make_var_tmp(self.var)
             return ""
         key = (self._root_path, self.runner, tuple(sorted(environment.items())))
-        roots = self._kept.roots
+        roots = self.kept.roots
         said = ""
         if key not in roots:
             name = preparedcache.key(self._root_path, self.runner, environment, is_host=isinstance(self.root, HostTree))
@@ -291,8 +290,8 @@ class BuildRoot:
         timeout: float | None,
     ) -> CompletedBuild:
         with contextlib.ExitStack() as stack:
-            if self._kept is not None:
-                server = self._kept.forkserver
+            if self.kept is not None:
+                server = self.kept.forkserver
             else:
                 server = forksandbox.ForkServer()
                 stack.callback(server.close)
@@ -375,7 +374,7 @@ class BuildRoot:
 
     def _layout(self) -> Layout:
         key = (self._root_path, self.mount_boot, self.libdir)
-        layouts = self._kept.layouts if self._kept is not None else {}
+        layouts = self.kept.layouts if self.kept is not None else {}
         if key not in layouts:
             layouts[key] = Layout.find(
                 root=self._root_path,

@@ -49,6 +49,8 @@ class Pipeline:
         self.build = build
         self.source_epoch = source_epoch
         self.stages: list[Stage] = []
+        # What can cancel it.
+        self.job: Job | None = None
 
     @property
     def id(self) -> str | None:
@@ -70,18 +72,17 @@ class Pipeline:
         stage_timeout: int | None = None,
         in_vm: bool = False,
         rundir: str = "/run/osbuild",
-        job: Job | None = None,
     ) -> PipelineResult:
         """Run the stages that are not in the store yet; afterwards the store has the pipeline as a floating object.
 
-        `job` is what can cancel it. Raises ValueError for `in_vm`, which this engine does not do, Cancelled.
+        Raises ValueError for `in_vm`, which this engine does not do; Cancelled.
         """
         if in_vm:
             raise ValueError("stages cannot run in a virtual machine")
         monitor.begin(self)
         results = PipelineResult(self.name)
         if self.stages and not store.contains(self.id):
-            self._run_stages(results, store, monitor, libdir, debug_break, stage_timeout, rundir, job)
+            self._run_stages(results, store, monitor, libdir, debug_break, stage_timeout, rundir)
         monitor.finish({"name": self.name})
         return results
 
@@ -94,7 +95,6 @@ class Pipeline:
         debug_break: str,
         stage_timeout: int | None,
         rundir: str,
-        job: Job | None,
     ) -> None:
         build_tree: Any = store.host_tree if self.build is None else store.get(self.build)
         if build_tree is None:
@@ -105,22 +105,13 @@ class Pipeline:
         todo = self._resume(store, tree)
 
         for number, stage in enumerate(todo, 1):
-            if job is not None:
-                job.check()
+            stage.job = self.job
+            if self.job is not None:
+                self.job.check()
             monitor.stage(stage)
             with tree.meta.write(stage.id) as meta:
                 result = stage.run(
-                    tree,
-                    meta.name,
-                    self.runner,
-                    build_tree,
-                    store,
-                    monitor,
-                    libdir,
-                    debug_break,
-                    stage_timeout,
-                    rundir,
-                    job,
+                    tree, meta.name, self.runner, build_tree, store, monitor, libdir, debug_break, stage_timeout, rundir
                 )
             metadata = tree.meta.get(stage.id) if result.success else None
             monitor.result(result, metadata)
@@ -264,7 +255,8 @@ class Manifest:
 
         def build(pipeline: Pipeline, monitor: BaseMonitor, job: Job | None) -> PipelineResult:
             in_vm = pipeline.name in virtual
-            return pipeline.run(store, monitor, libdir, debug_break, stage_timeout, in_vm, rundir, job)
+            pipeline.job = job
+            return pipeline.run(store, monitor, libdir, debug_break, stage_timeout, in_vm, rundir)
 
         if jobs > 1 and len(wanted) > 1 and not debug_break:
             from . import schedule

@@ -96,6 +96,8 @@ class Stage:
         self.devices: dict[str, Device] = {}
         self.mounts: dict[str, Mount] = {}
         self._id: str | None = None
+        # What can cancel it.
+        self.job: Job | None = None
 
     @property
     def name(self) -> str:
@@ -168,7 +170,6 @@ class Stage:
         debug_break: str = "",
         timeout: int | None = None,
         rundir: str = "/run/osbuild",
-        job: Job | None = None,
     ) -> StageResult:
         """Run the stage on the tree at `tree_path` in the build root `build_tree`.
 
@@ -180,18 +181,7 @@ class Stage:
         progress = _Progress()
         try:
             return self._run(
-                progress,
-                tree_path,
-                meta_name,
-                runner,
-                build_tree,
-                store,
-                monitor,
-                libdir,
-                debug_break,
-                timeout,
-                rundir,
-                job,
+                progress, tree_path, meta_name, runner, build_tree, store, monitor, libdir, debug_break, timeout, rundir
             )
         except Exception as exc:
             from .buildroot import BuildTimeout
@@ -216,7 +206,6 @@ class Stage:
         debug_break: str,
         timeout: int | None,
         rundir: str,
-        job: Job | None,
     ) -> StageResult:
         from . import buildroot, objectstore, remoteloop
         from .api import API
@@ -232,9 +221,9 @@ class Stage:
                 stack.enter_context(store.kept.devices)
             progress.doing = "setting up the build root"
             build_root = stack.enter_context(
-                buildroot.BuildRoot(build_tree, runner.path, libdir, store.tmp, rundir=rundir, kept=store.kept)
+                buildroot.BuildRoot(build_tree, runner.path, libdir, store.tmp, rundir=rundir)
             )
-            build_root.job = job
+            build_root.kept, build_root.job = store.kept, self.job
             build_root.caps = set(DEFAULT_CAPABILITIES | self.info.caps)
             # Only a build root made by a pipeline has a /boot that belongs to it.
             build_root.mount_boot = bool(self.build)

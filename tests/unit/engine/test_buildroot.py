@@ -87,7 +87,8 @@ def look(
     runner = tmp_path / "org.osbuild.prepares"
     runner.write_text(PREPARES.format(mark=mark.decode()).replace("echo prepared", instead))
     runner.chmod(0o755)
-    with BuildRoot(store.host_tree, runner, REPO / "engine", store.tmp, rundir=tmp_path / "run", kept=kept) as root:
+    with BuildRoot(store.host_tree, runner, REPO / "engine", store.tmp, rundir=tmp_path / "run") as root:
+        root.kept = kept
         return sh(root, LOOK)
 
 

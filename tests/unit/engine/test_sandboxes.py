@@ -69,9 +69,8 @@ class Place:
         stage.chmod(0o755)
         kept = self.store.kept if laid else None
         lib = REPO / "engine"
-        with BuildRoot(
-            self.store.host_tree, self.runner, lib, self.store.tmp, rundir=self.path / "run", kept=kept
-        ) as root:
+        with BuildRoot(self.store.host_tree, self.runner, lib, self.store.tmp, rundir=self.path / "run") as root:
+            root.kept = kept
             root.caps = {*DEFAULT_CAPABILITIES} if caps is None else caps
             root.register_api(LoopServer(rundir=self.path / "run"))
             return root.run(
@@ -246,7 +245,8 @@ base, mark = sys.argv[1:]
 class Log:
     def log(self, message, origin=None): print(message, flush=True)
 with ObjectStore(base + "/store") as store:
-    with BuildRoot(store.host_tree, base + "/runner", base, store.tmp, rundir=base + "/run", kept=store.kept) as root:
+    with BuildRoot(store.host_tree, base + "/runner", base, store.tmp, rundir=base + "/run") as root:
+        root.kept = store.kept
         root.run(["/bin/sh", "-c", "echo started; sleep " + mark], Log())
 """
 
