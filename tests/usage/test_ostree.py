@@ -15,7 +15,6 @@ import json
 import re
 import shutil
 import subprocess
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -160,8 +159,8 @@ def test_a_repository_holds_the_signed_commit_and_the_one_before(versions: Make,
 
 def test_an_archive_holds_the_same_commit(built: Built, versions: Make, distro: str, tmp_path: Path) -> None:
     made = versions(distro)
-    with tarfile.open(built("ostree-commit", distro, made.blueprint) / "commit.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
+    archive = built("ostree-commit", distro, made.blueprint) / "commit.tar"
+    subprocess.run(["tar", "-C", tmp_path, "-xf", archive], check=True)
     assert commit_in(tmp_path) == commit_in(made.first)
     ostree(tmp_path / "repo", "fsck", "--quiet")
 
