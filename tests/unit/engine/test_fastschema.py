@@ -94,7 +94,10 @@ def test_is_not_sure_of_schemas_that_are_wrong_or_unusual(schema: dict[str, Any]
 # Modules that name OSTree deployments share one such schema.
 UPSTREAM_ODDITIES = {
     f"org.osbuild.{name}.meta.json"
-    for name in ("bootupd", "debian.ostree.grub", "fstab", "grub2", "mkfs.fat", "ostree.aleph", "ostree.deployment", "ostree.fillvar", "ostree.selinux")
+    for name in (
+        "bootupd", "debian.ostree.grub", "fstab", "grub2", "mkfs.fat", "ostree.aleph", "ostree.deployment", "ostree.fillvar",
+        "ostree.selinux",
+    )
 }
 
 
