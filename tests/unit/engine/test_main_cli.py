@@ -339,7 +339,7 @@ def test_interruption_cleans_up(engine: Engine, number: signal.Signals, code: in
         stderr=subprocess.PIPE,
         text=True,
         # What runs in the background of a shell ignores it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     assert process.stdout is not None
     for line in process.stdout:
