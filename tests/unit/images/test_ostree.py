@@ -61,7 +61,7 @@ def test_pipelines(define, resolve, image_type, names):
     document = make_manifest(definition, resolve(definition)).to_dict()
     assert [one["name"] for one in document["pipelines"]] == ["build", "os", *names]
     assert definition.image_type.export == names[-1]
-    assert types(document, "os")[-2:] == ["debian.ostree.generator", "ostree.preptree"]
+    assert types(document, "os")[-3:] == ["fstab", "debian.ostree.generator", "ostree.preptree"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,13 @@ def sysroot_settings(document):
 def test_the_boot_loader_is_switched_on_after_the_deployment_only(build):
     first, last = sysroot_settings(build(image_type="ostree-raw"))
     assert first == {"bootloader": "none", "bootprefix": True} and last == {"bootloader": "grub2"}
-    assert "ostree.fstab" not in types(build(image_type="ostree-raw"), "deployment")
+
+
+def test_the_initial_ram_disk_learns_the_kind_of_root(build):
+    wanted = {"disk": {"partitions": [{"mountpoint": "/", "fs_type": "xfs", "minsize": GIB}]}}
+    for given, kind in (({}, "ext4"), (wanted, "xfs")):
+        (root,) = stage(build(given, image_type="ostree-raw"), "os", "fstab")["options"]["filesystems"]
+        assert (root["path"], root["vfs_type"], root["passno"]) == ("/", kind, 1)
 
 
 def test_the_older_libostree_is_told_of_the_read_only_sysroot_in_the_repository(build):
