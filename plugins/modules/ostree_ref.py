@@ -61,6 +61,13 @@ options:
     description: Metadata that the published commit must have, like C(version). A new commit is made for it if need be.
     type: dict
     default: {}
+  link:
+    description:
+      - When O(commit) and what the ref leads to have nothing to do with each other, as those of two builds without a parent,
+        make a commit of the same content that follows the present one. Without this the ref loses its history, and what it led
+        to goes with the next pruning, while clients may be fetching it.
+    type: bool
+    default: true
   ed25519_key_file:
     description:
       - A file with a secret Ed25519 key, base64 on one line, to sign with as well. Refused where the target's ostree was
@@ -195,6 +202,7 @@ class Task:
             extra={key: str(value) for key, value in self.params["metadata"].items()},
             key=arguments.signing_key(self.params),
             ed25519_key_file=None if ed25519 is None else Path(ed25519),
+            link=self.params["link"],
             deltas=self.params["deltas"],
             delta_from_scratch=self.params["delta_from_scratch"],
             update_summary=self.params["summary"],
@@ -283,6 +291,7 @@ def main() -> None:
             "commit": {"type": "str"},
             "source": {"type": "path"},
             "metadata": {"type": "dict", "default": {}},
+            "link": {"type": "bool", "default": True},
             "ed25519_key_file": {"type": "path", "no_log": False},
             "deltas": {"type": "int", "default": 0},
             "delta_from_scratch": {"type": "bool", "default": False},

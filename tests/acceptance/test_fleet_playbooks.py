@@ -203,8 +203,10 @@ def test_publishing_by_the_playbook_signs_prunes_and_reverts(fleet: Fleet, gpg_h
     fleet.play("ostree_publish", **publish)
     assert "changed=0" in fleet.play("ostree_publish", **publish)
     fleet.play("ostree_deploy", deploy_batches=[10])
-    assert set(fleet.first().values()) == {new}
-    fleet.play("ostree_publish", **common, publish_revert=new, publish_prune={"keep_last": 5})
+    # Of the content of the new one, and with the old one as its parent.
+    published = fleet.first()["m1"]
+    assert published not in (old, new) and set(fleet.first().values()) == {published}
+    fleet.play("ostree_publish", **common, publish_revert=published, publish_prune={"keep_last": 5})
     fleet.play("ostree_deploy", deploy_batches=[10])
     assert set(fleet.first().values()) == {old}
 

@@ -30,6 +30,8 @@ class Wish:
 
     :ivar source: repository that has the commit; None: the repository itself.
     :ivar extra: metadata that the published commit must have; a commit is made for it if need be.
+    :ivar link: have the ref's former commit be the parent of one that has nothing to do with it, so that history, going
+        back and pruning work; a commit is made for that.
     :ivar deltas: number of former commits of the ref to make deltas from.
     :ivar sign_summary: None: as the summary is now.
     """
@@ -40,6 +42,7 @@ class Wish:
     extra: Mapping[str, str] = field(default_factory=dict)
     key: GpgKey | None = None
     ed25519_key_file: Path | None = None
+    link: bool = True
     deltas: int = 0
     delta_from_scratch: bool = False
     update_summary: bool = True
@@ -99,6 +102,25 @@ def summary_key(repository: Repository, wish: Wish) -> GpgKey | None:
     return wish.key if signed else None
 
 
+def _related(repository: Repository, source: Repository, origin: history.Commit, before: str | None) -> bool:
+    """Whether one of the commit and the ref's present one follows the other."""
+    if before in (None, origin.checksum):
+        return True
+    newer = history.history(source, origin.checksum)
+    if before in {one.checksum for one in newer} | {one.parent for one in newer}:
+        return True
+    return origin.checksum in {one.checksum for one in history.history(repository, str(before))}
+
+
+def _refuse_unsigned(repository: Repository, wish: Wish, origin: history.Commit) -> None:
+    """Raises OstreeError where a commit that has to be made would lack the signature that the original has."""
+    if signatures.key_ids(repository, origin.checksum):
+        raise OstreeError(
+            f"for {wish.ref} a commit of the content of {origin.checksum[:12]} has to be made, which loses its signature; say with "
+            "gpg_home what to sign the new one with"
+        )
+
+
 def plan(repository: Repository, wish: Wish) -> Plan:
     """Compare the wish with the repository; changes nothing.
 
@@ -111,12 +133,15 @@ def plan(repository: Repository, wish: Wish) -> Plan:
         signatures.require_ed25519(origin_repository, origin.checksum)
     before = refs.heads(repository).get(wish.ref)
     commit: str | None = origin.checksum
-    if wish.extra or (origin.bindings is not None and wish.ref not in origin.bindings):
+    bound = origin.bindings is None or wish.ref in origin.bindings
+    if wish.extra or not bound or (wish.link and not _related(repository, origin_repository, origin, before)):
         commit = None
         if before is not None and _same(wish, origin, history.read(repository, before)):
             commit = before
         elif before is None and _same(wish, origin, origin):
             commit = origin.checksum
+    if commit is None and wish.key is None and wish.ed25519_key_file is None:
+        _refuse_unsigned(origin_repository, wish, origin)
     made = Plan(wish, origin, before, commit)
     there = commit is not None and repository.has_commit(commit)
     if wish.source is not None and not repository.has_commit(origin.checksum) and commit != before:

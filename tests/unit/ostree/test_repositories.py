@@ -165,6 +165,24 @@ def test_publishing_from_another_repository_signs_makes_deltas_and_happens_once(
     signatures.verify(Repository(client), second, "forge")
 
 
+def test_a_commit_without_a_parent_follows_what_was_published_before(lab: Lab, gpg_home: Path) -> None:
+    first = lab.commit("1")
+    repository = Repository(lab.server)
+    source = Repository(lab.init("build"))
+    second = lab.commit("2", repo=source.path, packages={"nginx": "2"})
+    put(repository, publish.Wish(REF, second, source=source, deltas=1))
+    found = history.history(repository, REF)
+    assert [one.version for one in found] == ["2", "1"] and found[1].checksum == first and found[0].checksum != second
+    assert found[0].content == history.read(source, second).content and len(deltas.listing(repository)) == 1
+    assert publish.plan(repository, publish.Wish(REF, second, source=source, deltas=1)).actions == []
+    # Going back to a commit of its own history is no reason for a new one.
+    assert publish.plan(repository, publish.Wish(REF, first)).commit == first
+    assert publish.plan(repository, publish.Wish(REF, second, source=source, link=False)).commit == second
+    signatures.sign(source, second, signatures.gpg_key(gpg_home))
+    with pytest.raises(OstreeError, match="which loses its signature"):
+        publish.plan(repository, publish.Wish(STABLE, second, source=source))
+
+
 def test_an_interrupted_publication_is_completed(lab: Lab, gpg_home: Path) -> None:
     first = lab.commit("1")
     second = lab.commit("2", packages={"nginx": "2"})
