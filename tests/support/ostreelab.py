@@ -107,8 +107,13 @@ def add_remote(repo: Path, url: str, keys: Path | None) -> None:
     run("ostree", "remote", "add", f"--repo={repo}", *words, "forge", url)
 
 
+# GNUPGHOMEs whose agents run until they are told not to.
+_HOMES: set[Path] = set()
+
+
 def make_key(home: Path, name: str) -> Path:
     """Make a secret key in a GNUPGHOME; returns a file with the public one."""
+    _HOMES.add(home)
     home.mkdir(mode=0o700, exist_ok=True)
     run("gpg", "--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", f"{name} <{name}@example.com>",
         "ed25519", "sign", "never")
@@ -145,6 +150,9 @@ def ostree_on_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         os.environ["PATH"] = f"{place}:{before}"
     yield os.environ["PATH"]
     os.environ["PATH"] = before
+    for home in _HOMES:
+        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], capture_output=True, check=False)
+    _HOMES.clear()
 
 
 @pytest.fixture
@@ -160,10 +168,9 @@ def lab(ostree_on_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def gpg_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def gpg_home(ostree_on_path: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GNUPGHOME with one secret key ``repo``; ``repo.gpg`` in it is the public one."""
     home = tmp_path_factory.mktemp("gpg")
     home.chmod(0o700)
     make_key(home, "repo")
-    yield home
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], capture_output=True, check=False)
+    return home
