@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: Apache-2.0
 """A warm Python that forks each stage into a sandbox of its own: the program behind `osbuild.forksandbox`.

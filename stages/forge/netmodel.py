@@ -170,6 +170,7 @@ def _connect(interfaces: dict[str, Interface]) -> None:
             link.vlans.append(interface.name)
         if interface.settings.get("primary", "") not in ("", *interface.ports):
             raise StageError(f"interface {interface.name}: bond.primary is {interface.settings['primary']!r}, which is none of its ports")
+
     def visit(name: str, above: tuple[str, ...]) -> None:
         if name in above:
             raise StageError(f"interface {name} is built, in the end, on itself")

@@ -30,7 +30,6 @@ from .treework import bootstrap_options, cleanup_stages, network_stages, overlay
 _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
 
 
-
 def debootstrap(
     definition: Definition,
     packages: Sequence[Package],

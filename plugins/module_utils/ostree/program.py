@@ -27,7 +27,7 @@ _SIGNATURE = (
     ("no signatures", "the commit is not signed, and the remote demands signatures"),
 )
 _SPEAKS_OF_SIGNATURES = re.compile(r"GPG|[Ss]ignature")
-_BINDING = re.compile(r"Commit has no requested ref .(?P<ref>[^‘’'\"]+?). in ref binding metadata")
+_BINDING = re.compile(r"Commit has no requested ref .(?P<ref>[^\u2018\u2019'\"]+?). in ref binding metadata")
 
 
 def environment() -> dict[str, str]:
