@@ -165,8 +165,11 @@ def test_the_role_sets_a_host_up_once_and_takes_everything_back(tmp_path: Path, 
     assert run("--tags", "preflight")["changed"] == 0
     assert run("--check", build_host_state="absent")["changed"] > 0
     assert (tmp_path / "data").exists()
-    assert run(build_host_state="absent")["changed"] == 2
-    assert not (tmp_path / "data").exists() and not (tmp_path / "lib" / "engine").exists()
+    rule = Path("/etc/udev/rules.d/58-debian-forge-inhibitor.rules")
+    assert rule.is_file(), "udev is kept away from devices of builds"
+    # Engine, data, and that rule.
+    assert run(build_host_state="absent")["changed"] == 3
+    assert not (tmp_path / "data").exists() and not (tmp_path / "lib" / "engine").exists() and not rule.exists()
     assert run(build_host_state="absent")["changed"] == 0
 
 
