@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,9 +74,10 @@ def test_a_roles_defaults_are_those_of_its_spec(role: str) -> None:
     assert all(one["description"] and one["type"] for one in options.values())
 
 
-def test_the_playbooks_header_names_its_variables() -> None:
-    path = REPO / "playbooks" / "build_image.yml"
+@pytest.mark.parametrize("path", sorted((REPO / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_playbooks_header_names_its_variables(path: Path) -> None:
     header = path.read_text().partition("- name:")[0]
-    options = yaml.safe_load(path.read_text())[0]["vars"]["__build_image_options"]
+    options = yaml.safe_load(path.read_text())[0]["vars"][f"__{path.stem}_options"]
+    assert options
     for name in options:
         assert f"#   {name} " in header, name
