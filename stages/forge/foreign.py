@@ -51,7 +51,7 @@ _MACHINES = {
     "armel": Machine(40, 0x05000200, _words(0xE3A07001, 0xE3A00000, 0xEF000000), "arm", 32),
     "riscv64": Machine(243, 5, _words(0x05D00893, 0x00000513, 0x00000073), "riscv64"),
     "ppc64el": Machine(21, 2, _words(0x38000001, 0x38600000, 0x44000002), "ppc64le"),
-    "s390x": Machine(22, 0, bytes.fromhex("a7290000" "0a01"), "s390x", big=True),
+    "s390x": Machine(22, 0, bytes.fromhex("a72900000a01"), "s390x", big=True),
     "loong64": Machine(258, 0x43, _words(0x0281740B, 0x02800004, 0x002B0000), "loongarch64"),
 }
 _BASE = 0x10000

@@ -124,6 +124,12 @@ class Machine:
             self.process.wait()
 
 
+def repository(output: Path) -> Path:
+    """The OSTree repository in the output of a build."""
+    [found] = (path.parent for path in output.rglob("config") if (path.parent / "objects").is_dir())
+    return found
+
+
 @dataclass
 class Fleet:
     place: Path
@@ -169,8 +175,7 @@ def fleet(ostree_on_path: str, gpg_home: Path, tmp_path_factory: pytest.TempPath
         "2": build(place, "ostree-repository", "2", key, packages="tree"),
         "3": build(place, "ostree-repository", "3", key, masked='"cron"'),
     }
-    commits = {version: next(path.parent for path in output.rglob("config") if (path.parent / "objects").is_dir())
-               for version, output in commits.items()}
+    commits = {version: repository(output) for version, output in commits.items()}
     server = place / "server"
     run("ostree", "init", f"--repo={server}", "--mode=archive")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(server))

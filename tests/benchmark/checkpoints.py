@@ -77,11 +77,11 @@ def rows(bench: Bench) -> Iterator[Row]:
         os.spawnvp(os.P_WAIT, "cp", copying)
 
     yardstick = Command(["cp", "-a", str(tree), str(copy)], prepare=fresh)
-    for name, step, bar in (
+    for name, step, limit in (
         ("checkpoint, and go on", "checkpoint", 0.05),
         ("checkpoint of the last stage", "last", 0.05),
         ("start from a checkpoint", "start", 0.05),
         ("export what is not kept", "export", 0.4),
     ):
         command = Command([PYTHON, str(script), step, str(place / "source"), str(place)], ours(), fresh, tells=True)
-        yield Row(f"{name}, 400 MB", command, "cp -a", yardstick, bar, runs=3)
+        yield Row(f"{name}, 400 MB", command, "cp -a", yardstick, limit, runs=3)

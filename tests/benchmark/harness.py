@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A command and what it is compared with: `command` may take `bar` times as much of `figure` as the yardstick.
+    """A command and what it is compared with: `command` may take `limit` times as much of `figure` as the yardstick.
 
     `factor` is how many times its figure the yardstick stands for: of a floor, how much more than it is allowed for.
     `instead_of` names the yardstick that was wanted but is not here.
@@ -66,7 +66,7 @@ class Row:
     command: Command
     yardstick_name: str
     yardstick: Command
-    bar: float
+    limit: float
     factor: float = 1.0
     figure: str = "wall"
     runs: int = 5
@@ -96,7 +96,7 @@ class Outcome:
 
     @property
     def reached(self) -> bool:
-        return self.ratio <= self.row.bar
+        return self.ratio <= self.row.limit
 
 
 @dataclass(frozen=True)
@@ -253,9 +253,9 @@ def floor() -> Command:
     return Command(["/bin/sh", "-c", loop, str(SANDBOXES), *options])
 
 
-def against_upstream(name: str, command: Command, theirs: Command | None, recorded: str, bar: float, runs: int = 5) -> Row:
+def against_upstream(name: str, command: Command, theirs: Command | None, recorded: str, limit: float, runs: int = 5) -> Row:
     """A row against upstream's engine; without one, against what it took elsewhere, scaled by what sandboxes take here."""
     if theirs is not None:
-        return Row(name, command, "upstream", theirs, bar, runs=runs)
+        return Row(name, command, "upstream", theirs, limit, runs=runs)
     factor = RECORDED[recorded] / (RECORDED_SANDBOX * SANDBOXES)
-    return Row(name, command, f"{SANDBOXES} sandboxes x {factor:.1f}", floor(), bar, factor, runs=runs, instead_of="upstream")
+    return Row(name, command, f"{SANDBOXES} sandboxes x {factor:.1f}", floor(), limit, factor, runs=runs, instead_of="upstream")

@@ -25,7 +25,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     cpu = outcome.cpu_ratio
     return (
         outcome.row.name, _three(outcome, outcome.ours), outcome.row.yardstick_name, _three(outcome, outcome.yardstick),
-        f"{outcome.ratio:.3f}", f"{outcome.row.bar:g}", "" if cpu is None else f"{cpu:.3f}",
+        f"{outcome.ratio:.3f}", f"{outcome.row.limit:g}", "" if cpu is None else f"{cpu:.3f}",
         "" if outcome.reached else "above",
     )
 
@@ -63,11 +63,11 @@ def svg(outcomes: Sequence[Outcome]) -> str:
              f'<text x="{left}" y="16">ratio to the yardstick as a part of the bar</text>']
     for number, outcome in enumerate(outcomes):
         top = 26 + number * height
-        part = outcome.ratio / outcome.row.bar
+        part = outcome.ratio / outcome.row.limit
         width = min(part, 2.0) * scale
         colour = "#2a7f3f" if outcome.reached else "#b3412e"
         parts += [f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escape(outcome.row.name)}</text>',
                   f'<rect x="{left}" y="{top}" width="{width:.1f}" height="{height - 6}" fill="{colour}"/>',
-                  f'<text x="{left + width + 6:.1f}" y="{top + 14}">{outcome.ratio:.3f} of {outcome.row.bar:g}</text>']
+                  f'<text x="{left + width + 6:.1f}" y="{top + 14}">{outcome.ratio:.3f} of {outcome.row.limit:g}</text>']
     parts += [f'<line x1="{left + scale}" y1="22" x2="{left + scale}" y2="{bottom}" stroke="#444"/>', "</svg>"]
     return "\n".join(parts) + "\n"

@@ -30,7 +30,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     sys.path.append(str(REPO / "build" / "collections"))
     from tests.tree import minbase
 
-    for name, include, bar in (("minbase", (), 0.42), ("cloud set", CLOUD, 0.5)):
+    for name, include, limit in (("minbase", (), 0.42), ("cloud set", CLOUD, 0.5)):
         place = bench.scratch / name.partition(" ")[0]
         place.mkdir()
         store, output, target = place / "store", place / "output", place / "mmdebstrap"
@@ -46,7 +46,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         yardstick = Command(peer, minbase.mmdebstrap_environment(place), remover(target))
         title = f"{DISTRIBUTION} {name}, {len(selection.packages)} packages"
         kept = store / "sources/org.osbuild.debian.unpacked"
-        yield Row(f"{title}, empty store", Command(build, ours(), remover(output, kept)), "mmdebstrap", yardstick, bar, runs=3)
+        yield Row(f"{title}, empty store", Command(build, ours(), remover(output, kept)), "mmdebstrap", yardstick, limit, runs=3)
         if not include:
             continue
         other = minbase.select(DISTRIBUTION, OTHER)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import uuid
     from typing import Any, ClassVar
 
-    from .idmaps import IdMaps as IdMaps
+    from .idmaps import IdMaps
 
 __all__ = [
     "IdMaps",

@@ -132,7 +132,7 @@ def mounted_stages(definition: Definition, layout: Layout, manifest: Manifest, t
             yield _format(Mount(mount.mountpoint, mount.filesystem, mount.fs_id, mount.partition, mount.volume, label=label), filename)
     yield from _subvolumes(layout, filename)
     devices, mounts, found = _mounted(layout, filename)
-    root = next(one.name for one, mount in zip(mounts, found, strict=True) if mount.mountpoint == "/")
+    [root] = [one.name for one, mount in zip(mounts, found, strict=True) if mount.mountpoint == "/"]
     yield Stage(
         "org.osbuild.copy",
         {"paths": [{"from": f"input://{_TREE}/", "to": f"mount://{root}/"}]},

@@ -17,7 +17,7 @@ from ..manifest import PIPELINE, PREFIX, SOURCE, CurlItem, Input, Manifest, OSTr
 from .definition import Definition
 from .kernelargs import SERIAL_SPEED, kernel_arguments
 from .layout import Layout
-from .wishes import holds_root, wanted_partitions
+from .wishes import root_partition, wanted_partitions
 
 COMMIT = "ostree-commit"
 DEPLOYMENT = "deployment"
@@ -42,7 +42,7 @@ def commit_ref(definition: Definition) -> str:
 
 def prepare_stages(definition: Definition) -> Iterator[Stage]:
     """The end of the system's tree: the form that it has in a commit."""
-    root = next(one for one in wanted_partitions(definition) if holds_root(one))
+    root = root_partition(wanted_partitions(definition))
     # The initial ram disk brings what checks the root that stands here. Preparing takes the line out: the kernel's
     # command line names the root of a machine.
     line = {"label": "root", "path": "/", "vfs_type": root.fs_type, "passno": 1}

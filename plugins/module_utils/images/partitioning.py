@@ -28,7 +28,7 @@ from .layout import (
     Partition,
     Volume,
 )
-from .wishes import holds_root, wanted_partitions
+from .wishes import holds_root, root_partition, wanted_partitions
 
 _FIRST = 1 * MIB
 _BIOS_SIZE = 1 * MIB
@@ -181,7 +181,7 @@ def _check(definition: Definition, wanted: Iterable[DiskPartition]) -> None:
     debian = definition.customizations.debian
     if not debian.verity:
         return
-    root = next(one for one in wanted if holds_root(one))
+    root = root_partition(wanted)
     if definition.boot_loader != "uki":
         raise ImageError(
             f"customizations.debian.verity needs a kernel image that carries the root hash, but the boot loader is "

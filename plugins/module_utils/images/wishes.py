@@ -8,7 +8,7 @@ one volume group or one btrfs. What has to be there and is missing (a root, a /b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..blueprint import Disk, DiskPartition, LogicalVolume, Subvolume
@@ -62,6 +62,12 @@ def holds_root(partition: DiskPartition) -> bool:
     return "/" in partition.mountpoints
 
 
+def root_partition(wanted: Iterable[DiskPartition]) -> DiskPartition:
+    """The partition of *wanted* that holds the root file system; there always is one."""
+    [root] = (one for one in wanted if holds_root(one))
+    return root
+
+
 def grub_reads(definition: Definition, partition: DiskPartition) -> bool:
     """Whether a kernel on the root file system is found by Debian's signed grub."""
     return partition.type == "plain" and not definition.customizations.debian.encryption
@@ -71,7 +77,7 @@ def wanted_partitions(definition: Definition) -> Sequence[DiskPartition]:
     """The partitions beside those for firmware, in the order of their numbers."""
     disk = definition.customizations.disk
     wanted = _with_root(disk) if disk is not None else _by_mode(definition)
-    root = next(one for one in wanted if holds_root(one))
+    root = root_partition(wanted)
     own_boot = any("/boot" in one.mountpoints for one in wanted)
     if definition.boot_loader == "grub" and not own_boot and not grub_reads(definition, root):
         wanted.insert(0, _BOOT)

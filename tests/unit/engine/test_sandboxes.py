@@ -156,7 +156,7 @@ open("/etc/left", "w").close(); open("/tmp/left", "w").close(); open("/var/left"
 def test_chance_is_not_the_same_for_all(place: Place) -> None:
     draws = {
         place.python("fork", "import random, tempfile\nprint(random.random(), tempfile.mktemp())").output
-        for _ in range(3)
+        for _ignored in range(3)
     }
     assert len(draws) == 3
 

@@ -208,7 +208,7 @@ def test_a_delta_from_scratch_only_when_asked(lab: Lab) -> None:
 def test_a_delta_of_one_package_is_smaller_than_its_files_compressed_and_a_third(lab: Lab) -> None:
     randomness = random.Random(1)
     bulk: dict[str, str | bytes] = {f"usr/share/bulk/{number}": randomness.randbytes(20_000) for number in range(20)}
-    words = [bytes(randomness.choices(b"abcdefghij \n", k=60)) for _ in range(2000)]
+    words = [bytes(randomness.choices(b"abcdefghij \n", k=60)) for _ignored in range(2000)]
     old = {f"usr/share/pkg/{number}": b"".join(randomness.choices(words, k=600)) for number in range(8)}
     new = {name: text[:9000] + b"".join(randomness.choices(words, k=450)) for name, text in old.items()}
     first = lab.commit("1", files={**bulk, **old})

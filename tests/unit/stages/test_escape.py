@@ -138,7 +138,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     def run(argv: list[Any], **more: Any) -> subprocess.CompletedProcess[Any]:
         found.append([os.fspath(word) for word in argv])
         if argv[0] == "openssl":  # knows no paths
-            return really(argv, **more)
+            return really(argv, check=more.pop("check", False), **more)
         if argv[-1] == "--help":
             return subprocess.CompletedProcess(argv, 0, "--subvol --offline", "")
         return subprocess.CompletedProcess(argv, 0, '{"format": "vmdk", "virtual-size": 1}', "")
