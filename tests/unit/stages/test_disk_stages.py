@@ -201,6 +201,19 @@ class TestExt4:
         assert not any(image.read_bytes())
         assert "tree-view-" not in Path("/proc/self/mountinfo").read_text()
 
+    def test_a_partition_too_small_for_the_tree_is_told_in_numbers(self, load, tree, system):
+        blank(tree)
+        (system / "usr/bin/big").write_bytes(os.urandom(20 * MIB))
+        os.link(system / "usr/bin/big", system / "usr/bin/same-big")
+        with pytest.raises(ValueError, match="size: the partition has 16 MiB, the files alone take 21 MiB; it must have room"):
+            write_ext4(load, tree, system, size=16 * SECTORS)
+        assert sorted(os.listdir(tree)) == ["disk.img"]
+
+    def test_other_failures_of_mke2fs_stay_what_they_are(self, load, tree, system):
+        blank(tree)
+        with pytest.raises(subprocess.CalledProcessError):
+            write_ext4(load, tree, system, features=["no_such_feature"])
+
 
 @pytest.fixture
 def signed(tmp_path: Path) -> Path:
@@ -276,6 +289,13 @@ class TestEsp:
         image = blank(tree, 70)
         (signed / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed").unlink()
         with pytest.raises(FileNotFoundError, match="no file /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"):
+            write_esp(load, tree, signed)
+        assert not any(image.read_bytes())
+
+    def test_files_that_do_not_fit_are_told_before_anything_is_written(self, load, tree, signed):
+        image = blank(tree, 70)
+        (signed / "usr/lib/shim/real").write_bytes(bytes(80 * MIB))
+        with pytest.raises(ValueError, match="size: the partition has 66 MiB, the files alone take 81 MiB"):
             write_esp(load, tree, signed)
         assert not any(image.read_bytes())
 

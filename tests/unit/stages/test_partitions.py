@@ -168,6 +168,13 @@ class TestXfs:
             assert ours == theirs
         assert (system / "home/jane/note").exists()
 
+    def test_a_partition_too_small_for_the_tree_is_told_in_numbers(self, load, loops, tree, system):
+        blank(tree, XFS + 2)
+        (system / "usr/big").write_bytes(os.urandom(XFS * MIB))
+        with pytest.raises(ValueError, match=f"size: the partition has {XFS} MiB, the files alone take {XFS + 1} MiB"):
+            write(load, "debian.xfs", tree, system, XFS)
+        assert str(tree) not in Path("/proc/self/mountinfo").read_text()
+
     def test_without_loop_devices_it_says_what_else_works(self, load, tree, system):
         blank(tree, 2)
         with pytest.raises(RuntimeError, match="XFS can be filled on a loop device only: .*; use ext4 or Btrfs"):
@@ -205,6 +212,13 @@ class TestBtrfs:
             assert {path.name for path in target.iterdir()} == {"@", "@home", "@log"}
             listed = subprocess.run(["btrfs", "subvolume", "list", "-r", target], check=True, capture_output=True, text=True).stdout
             assert [line.rsplit(" ", 1)[1] for line in listed.splitlines()] == ["@log"]
+
+    def test_a_partition_too_small_for_the_tree_is_told_in_numbers(self, load, loops, tree, system):
+        blank(tree, BTRFS + 2)
+        (system / "usr/big").write_bytes(os.urandom(BTRFS * MIB))
+        with pytest.raises(ValueError, match=f"size: the partition has {BTRFS} MiB, the files alone take {BTRFS + 1} MiB"):
+            write(load, "debian.btrfs", tree, system, BTRFS)
+        assert str(tree) not in Path("/proc/self/mountinfo").read_text()
 
     def test_the_file_system_is_sound(self, load, loops, tree, system):
         image = blank(tree, BTRFS + 2)
