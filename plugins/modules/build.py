@@ -392,7 +392,7 @@ class Build:
     def find_engine(self) -> engines.Engine | None:
         """The engine; in check mode none is no error, since a role may be about to install it."""
         try:
-            found = engines.find_engine(self.params["engine"], self.params["libdir"])
+            found = engines.find_engine(self.params["engine"], self.params["libdir"], self.params["bundle_digest"])
             if not self.params["libdir"]:
                 engines.check_digest(found, self.params["bundle_digest"])
         except EngineError as exc:

@@ -4,7 +4,8 @@
 
 A bundle lies at ``<root>/<version>``, its digest beside it in ``<root>/<version>.sha256``; ``<root>/current``
 points at the one in use.  ``<version>`` is itself a link, to ``<root>/bundles/<digest>``: a build that runs
-keeps the tree it was started with while another of the same version is put in place.
+keeps the tree it was started with while another of the same version is put in place, and controllers with
+different collections build on one host, each with its own bundle.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,12 @@ from pathlib import Path
 from ..errors import EngineError
 
 ROOT = Path("/usr/lib/debian-forge")
+#: Below the root: where each bundle lies, by its digest.
+BUNDLES = "bundles"
+#: Bundles that `prune` leaves beside those that a version points at.
+SPARE = 3
+#: Seconds after which an installation that did not end never will.
+INTERRUPTED = 24 * 3600
 
 _SKIPPED_NAMES = {"__pycache__", "node_modules"}
 _SKIPPED_SUFFIXES = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej")
@@ -111,15 +119,22 @@ def pack(libdir: Path) -> bytes:
 
 
 def installed_digest(libdir: Path) -> str | None:
-    """The digest that lies beside an installed bundle, or None where there is none (a checkout, say)."""
+    """The digest of an installed bundle, or None where that is not written down (a checkout, say)."""
+    if libdir.parent.name == BUNDLES:
+        return libdir.name
     try:
         return Path(f"{libdir}.sha256").read_text(encoding="ascii").strip() or None
     except OSError:
         return None
 
 
-def find_installed(root: Path = ROOT) -> Path | None:
-    """The bundle in use, as ``<root>/<version>``; None if none is installed."""
+def find_installed(root: Path = ROOT, wanted: str | None = None) -> Path | None:
+    """The bundle in use, as ``<root>/<version>``; None if none is installed.
+
+    :param wanted: the digest of a bundle that goes before it if it is installed too.
+    """
+    if wanted and "/" not in wanted and (root / BUNDLES / wanted / "osbuild").is_dir():
+        return root / BUNDLES / wanted
     current = root / "current"
     try:
         target = os.readlink(current)
@@ -166,8 +181,17 @@ def _compile(tree: Path) -> None:
         )
 
 
+def _move(work: Path, place: Path) -> None:
+    try:
+        work.rename(place)
+    except OSError:
+        # Another controller may have brought the same bundle meanwhile.
+        if not place.is_dir():
+            raise
+
+
 def _link(target: str, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.replace(path)
@@ -181,9 +205,9 @@ def install(archive: Path, version: str, expected: str, root: Path = ROOT) -> Pa
     :returns: ``<root>/<version>``.
     :raises EngineError: the archive is damaged, or is not the bundle that was announced.
     """
-    if not version or "/" in version or version.startswith(".") or version in {"current", "bundles"}:
+    if not version or "/" in version or version.startswith(".") or version in {"current", BUNDLES}:
         raise EngineError(f"version is {version!r}; it must be usable as the name of a directory, like '1.0.0'")
-    bundles = root / "bundles"
+    bundles = root / BUNDLES
     bundles.mkdir(parents=True, exist_ok=True, mode=0o755)
     place = bundles / expected
     if not place.is_dir():
@@ -196,7 +220,7 @@ def install(archive: Path, version: str, expected: str, root: Path = ROOT) -> Pa
                     f"the engine archive has the digest {found}, not {expected}: it was damaged on its way"
                 )
             _compile(work)
-            work.rename(place)
+            _move(work, place)
         except (tarfile.TarError, gzip.BadGzipFile, EOFError) as exc:
             raise EngineError(f"the engine archive {archive} cannot be read: {exc}") from exc
         finally:
@@ -207,21 +231,30 @@ def install(archive: Path, version: str, expected: str, root: Path = ROOT) -> Pa
 
 def activate(version: str, wanted: str, root: Path = ROOT) -> None:
     """Point ``<root>/<version>`` and ``<root>/current`` at the installed bundle of the digest ``wanted``."""
-    _link(f"bundles/{wanted}", root / version)
-    note = root / f".{version}.sha256.new"
+    # prune() goes by when a bundle was asked for last.
+    os.utime(root / BUNDLES / wanted)
+    _link(f"{BUNDLES}/{wanted}", root / version)
+    note = root / f".{version}.sha256.{os.getpid()}.new"
     note.write_text(f"{wanted}\n", encoding="ascii")
     note.replace(root / f"{version}.sha256")
     _link(version, root / "current")
 
 
 def prune(root: Path = ROOT, in_use: frozenset[str] = frozenset()) -> list[str]:
-    """Remove bundles that no version points at, except those in ``in_use`` (digests); returns their digests."""
-    linked = {Path(os.readlink(path)).name for path in root.iterdir() if path.is_symlink()}
+    """Remove bundles that no version points at; returns their digests.
+
+    Those in ``in_use`` (digests) stay, and the few that were installed last: another controller may want them again.
+    """
+    kept = in_use | {Path(os.readlink(path)).name for path in root.iterdir() if path.is_symlink()}
     removed = []
-    bundles = root / "bundles"
-    for path in sorted(bundles.iterdir()) if bundles.is_dir() else []:
-        if path.name not in linked and path.name not in in_use:
-            shutil.rmtree(path, ignore_errors=True)
+    bundles = root / BUNDLES
+    unlinked = [path for path in bundles.iterdir() if path.name not in kept] if bundles.is_dir() else []
+    whole = sorted((path for path in unlinked if path.name[0] != "."), key=lambda path: path.stat().st_mtime)
+    # What an installation that was interrupted left; one of another controller may be under way.
+    parts = [path for path in unlinked if path.name[0] == "." and path.stat().st_mtime < time.time() - INTERRUPTED]
+    for path in [*whole[: max(0, len(whole) - SPARE)], *parts]:
+        shutil.rmtree(path, ignore_errors=True)
+        if path in whole:
             removed.append(path.name)
     return removed
 
@@ -230,8 +263,8 @@ def installed(root: Path = ROOT) -> list[Path]:
     """What ``install`` made below ``root``, which may hold other things as well; empty if nothing is installed."""
     if not root.is_dir():
         return []
-    links = [path for path in root.iterdir() if path.is_symlink() and os.readlink(path).startswith("bundles/")]
-    places = [root / "current", *links, *(Path(f"{link}.sha256") for link in links), root / "bundles"]
+    links = [path for path in root.iterdir() if path.is_symlink() and os.readlink(path).startswith(f"{BUNDLES}/")]
+    places = [root / "current", *links, *(Path(f"{link}.sha256") for link in links), root / BUNDLES]
     return [path for path in places if path.is_symlink() or path.exists()]
 
 

@@ -87,8 +87,8 @@ class Engine:
         return {"kind": self.kind, "version": self.version, "libdir": str(self.libdir), "digest": self.digest}
 
 
-def _embedded(libdir: Path | None) -> Engine | None:
-    place = libdir or bundle.find_installed()
+def _embedded(libdir: Path | None, wanted: str | None) -> Engine | None:
+    place = libdir or bundle.find_installed(wanted=wanted)
     if place is None or not (place / "osbuild" / "__main__.py").is_file():
         return None
     # The digest lies beside <version>, which is a link: read it before the path is resolved.
@@ -141,12 +141,13 @@ def _upstream(libdir: Path | None) -> tuple[Engine | None, str]:
     )
 
 
-def find_engine(choice: str = "auto", libdir: Path | str | None = None) -> Engine:
+def find_engine(choice: str = "auto", libdir: Path | str | None = None, wanted: str | None = None) -> Engine:
     """Find the engine to use.
 
     :param choice: ``upstream`` is a real osbuild on PATH, new enough, with a library directory that has our stages;
         ``embedded`` is the installed bundle; ``auto`` takes upstream's where it is usable, else the embedded one.
     :param libdir: another library directory than the installed one.
+    :param wanted: digest of the bundle to take if several are installed.
     :raises EngineError: there is none; the sentence says how to get one.
     """
     if choice not in CHOICES:
@@ -161,7 +162,7 @@ def find_engine(choice: str = "auto", libdir: Path | str | None = None) -> Engin
             return found
         if choice == "upstream":
             raise EngineError(f"engine is 'upstream', but {reason}")
-    embedded = _embedded(place)
+    embedded = _embedded(place, wanted)
     if embedded is None:
         where = place or bundle.ROOT
         raise EngineError(f"no osbuild engine is installed below {where}: {_HINT}")

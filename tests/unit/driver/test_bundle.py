@@ -77,8 +77,39 @@ def test_a_running_build_keeps_its_tree_when_another_is_installed(checkout: Path
     (checkout / "stages" / "org.osbuild.new").write_text("x")
     bundle.install(packed(checkout, tmp_path), "1.0.0", bundle.digest(checkout), root)
     assert old.is_dir() and (root / "1.0.0").resolve() != old
-    assert bundle.prune(root, frozenset({old.name})) == []
-    assert bundle.prune(root) == [old.name] and not old.exists()
+    assert bundle.prune(root, frozenset({old.name})) == [] == bundle.prune(root)
+
+
+def test_old_bundles_go_but_not_those_in_use_nor_the_newest_nor_one_that_is_being_unpacked(
+    checkout: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    bundle.install(packed(checkout, tmp_path), "1.0.0", bundle.digest(checkout), root)
+    names = [f"{number}" * 64 for number in range(bundle.SPARE + 3)]
+    for age, name in enumerate(names):
+        (root / "bundles" / name).mkdir()
+        os.utime(root / "bundles" / name, (1000 - age, 1000 - age))
+    (root / "bundles" / ".new-now").mkdir()
+    (root / "bundles" / ".new-left").mkdir()
+    os.utime(root / "bundles" / ".new-left", (1, 1))
+    gone = bundle.prune(root, frozenset({names[-1]}))
+    assert sorted(gone) == names[bundle.SPARE : -1]
+    left = {*names[: bundle.SPARE], names[-1], ".new-now", bundle.digest(checkout)}
+    assert set(os.listdir(root / "bundles")) == left
+
+
+def test_controllers_with_different_bundles_find_each_their_own(checkout: Path, tmp_path: Path) -> None:
+    root, first = tmp_path / "root", bundle.digest(checkout)
+    bundle.install(packed(checkout, tmp_path), "1.0.0", first, root)
+    (checkout / "stages" / "org.osbuild.new").write_text("x")
+    second = bundle.digest(checkout)
+    bundle.install(packed(checkout, tmp_path), "1.0.0", second, root)
+    bundle.prune(root)
+    for wanted in (first, second):
+        found = bundle.find_installed(root, wanted)
+        assert found is not None and bundle.installed_digest(found) == wanted == bundle.digest(found)
+    for other in ("f" * 64, "../1.0.0", None):
+        assert bundle.find_installed(root, other) == root / "1.0.0"
 
 
 def test_a_damaged_archive_leaves_the_old_engine_in_place(checkout: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ STUB = Path(__file__).parents[2] / "support" / "stub_libdir"
 def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Neither an osbuild on PATH nor an installed bundle, whatever machine this runs on."""
     monkeypatch.setattr(bundle, "ROOT", tmp_path / "root")
-    monkeypatch.setattr(bundle.find_installed, "__defaults__", (tmp_path / "root",))
+    monkeypatch.setattr(bundle.find_installed, "__defaults__", (tmp_path / "root", None))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
     return tmp_path
@@ -63,6 +63,7 @@ def test_auto_takes_the_embedded_engine_when_upstreams_cannot_be_used(
     assert (found.kind, found.version, found.digest) == ("embedded", "191", bundle.digest(STUB))
     assert found.libdir == nothing_installed / "root" / "bundles" / bundle.digest(STUB)
     assert engines.find_engine("embedded") == found
+    assert engines.find_engine("embedded", wanted=found.digest) == found
 
 
 def test_an_unusable_upstream_engine_is_refused_with_the_reason(nothing_installed: Path) -> None:
