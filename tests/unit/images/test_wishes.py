@@ -43,14 +43,27 @@ def pin(definition):
     )
 
 
+@pytest.fixture(scope="module")
+def index():
+    from osbuild.meta import Index
+
+    return Index(REPO / "engine")
+
+
 @pytest.fixture
-def build(define, resolve):
+def build(define, resolve, index):
     def make(customizations=None, containers=(), **options):
         definition = define(customizations, **options)
         if containers:
             blueprint = load({"name": "test", "containers": list(containers), "customizations": customizations or {}})
             definition = dataclasses.replace(definition, blueprint=blueprint)
-        return make_manifest(definition, resolve(definition), pin(definition)).to_dict()
+        document = make_manifest(definition, resolve(definition), pin(definition)).to_dict()
+        # What a blueprint may say, a stage takes.
+        from osbuild.formats import v2
+
+        result = v2.validate(document, index)
+        assert result.valid, result.as_dict()
+        return document
 
     return make
 
@@ -407,6 +420,9 @@ def test_network(define, build):
     }
     assert vlan == {"name": "lan.7", "vlan": {"id": 7, "link": "lan"}}
     assert bridge["bridge"] == {"ports": ["eth1"], "stp": False, "forward-delay": 0}
+    for alone in ("bridge", "bond"):
+        wish = {"interfaces": [{"name": "alone", alone: {}, "dns": {}, "routes": []}]}
+        assert options(build({"debian": {"network": wish}}), "debian.network")["interfaces"] == [{"name": "alone", alone: {}, "dns": {}}]
     assert bond["bond"]["primary"] == "eth2" and other["bond"]["lacp-rate"] == "fast" and other["bond"]["hash-policy"] == "layer3+4"
     assert "/etc/systemd/network/80-dhcp.network" not in written(document), "no DHCP beside what was asked for"
 

@@ -62,6 +62,7 @@ def test_networkd_builds_on_others(configure: Configure, tree: Path) -> None:
         "networkd", {"name": "v5", "vlan": {"id": 5, "link": "br0"}, "dhcp4": True},
         {"name": "br0", "bridge": {"ports": ["eth1", "bond0"], "stp": False}},
         {"name": "bond0", "bond": {"ports": ["eth2"], "mode": "active-backup", "miimon": 100, "primary": "eth2"}},
+        {"name": "guests", "bridge": {}, "addresses": ["192.0.2.1/24"]},
         enable=False,
     ))
     folder = tree / "etc/systemd/network"
@@ -71,6 +72,7 @@ def test_networkd_builds_on_others(configure: Configure, tree: Path) -> None:
     assert "VLAN=v5\n" in (folder / "50-image-br0.network").read_text()
     assert "Bridge=br0\n" in (folder / "50-image-eth1.network").read_text()
     assert "Bond=bond0\nPrimarySlave=yes\n" in (folder / "50-image-eth2.network").read_text()
+    assert "Kind=bridge" in (folder / "40-image-guests.netdev").read_text(), "machines join later"
     assert not (tree / "etc/systemd/system").exists()
 
 
