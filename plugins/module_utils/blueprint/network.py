@@ -11,12 +11,13 @@ from typing import get_args
 from .debianmodel import Backend, Bond, Bridge, Dns, Interface, Match, Network, Route, Vlan
 from .describe import YES, section
 from .fields import Table, show, unique
+from .networkcheck import check_interface, check_route, check_together
 
 _BACKENDS: tuple[Backend, ...] = get_args(Backend)
 _RENDERERS = ("networkd", "NetworkManager")
 # The kernel's IFNAMSIZ, less the zero byte.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}")
-_NAME_RULE = "the name of an interface, 1 to 15 of [A-Za-z0-9_.:-]"
+_NAME = re.compile(r"(?!(?:all|default)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+_NAME_RULE = "the name of an interface, 1 to 15 of [A-Za-z0-9_.-], and not all or default, which are the kernel's"
 _GLOB = re.compile(r"[A-Za-z0-9_.:*?-]{1,32}")
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
@@ -77,6 +78,7 @@ def read_network(table: Table | None) -> Network | None:
     if not found:
         raise table.error("interfaces", "is required: at least one interface")
     unique(found, lambda one: one.name, table.at("interfaces"), "interface")
+    check_together(table, found)
     table.close()
     return Network(found, backend, renderer)
 
@@ -119,9 +121,7 @@ def _interface(table: Table) -> Interface:
         bridge=_bridge(table.table("bridge")),
         bond=_bond(table.table("bond")),
     )
-    kinds = [key for key in ("vlan", "bridge", "bond") if getattr(found, key)]
-    if len(kinds) > 1:
-        raise table.error(kinds[1], f"an interface cannot be a {kinds[0]} too")
+    check_interface(table, found)
     table.close()
     return found
 
@@ -151,6 +151,7 @@ def _route(table: Table) -> Route:
     if via is not None:
         _check(table, "via", via, prefix=False)
     found = Route(to, via, table.integer("metric", 0, 2**32 - 1), table.integer("table", 1, 2**32 - 1), table.flag("on_link"))
+    check_route(table, found)
     table.close()
     return found
 

@@ -47,8 +47,12 @@ def repository(**more: Any) -> dict[str, Any]:
     return {"repositories": [{**OWN, **more}]}
 
 
+def interfaces(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"debian": {"network": {"interfaces": list(found)}}}
+
+
 def interface(**more: Any) -> dict[str, Any]:
-    return {"debian": {"network": {"interfaces": [{"name": "eth0", **more}]}}}
+    return interfaces({"name": "eth0", **more})
 
 
 def debian(**more: Any) -> dict[str, Any]:
@@ -143,6 +147,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (interface(bridge={"ports": ["a", "a"]}), D + "network.interfaces[0].bridge.ports[1]: 'a' is given twice"),
     (interface(bond={"ports": ["a"], "mode": "x"}), D + "network.interfaces[0].bond.mode: 'x' is not one of balance-rr"),
     (interface(bond={"ports": ["a"], "primary": "b"}), D + "network.interfaces[0].bond.primary: 'b' is not one of ports"),
+    (interface(name="all"), D + "network.interfaces[0].name: 'all' is not allowed; must be the name of an interface"),
+    (interface(match={"name": "e*"}, bond={}), D + "network.interfaces[0].match: is for interfaces that are there by themselves"),
+    (interface(gateways=["192.0.2.1"]), D + "network.interfaces[0].gateways: needs an address, or a way"),
+    (interface(routes=[{"to": "198.51.100.0/24"}]), D + "network.interfaces[0].routes: needs an address"),
+    (interface(dhcp4=True, routes=[{"to": "default"}]), D + "network.interfaces[0].routes[0].via: is required for a default"),
+    (interface(dhcp4=True, routes=[{"to": "198.51.100.0/24", "via": "2001:db8::1"}]),
+     D + "network.interfaces[0].routes[0].via: '2001:db8::1' and '198.51.100.0/24' are of different"),
+    (interfaces({"name": "a", "bridge": {"ports": ["x"]}}, {"name": "b", "bond": {"ports": ["x"]}}),
+     D + "network.interfaces[1].bond.ports[0]: 'x' is a port of a already"),
+    (interfaces({"name": "x", "dhcp6": True}, {"name": "b", "bond": {"ports": ["x"]}}),
+     D + "network.interfaces[1].bond.ports[0]: 'x' has addresses of its own"),
+    (interfaces({"name": "a", "bridge": {"ports": ["b"]}}, {"name": "b", "vlan": {"id": 1, "link": "a"}}),
+     D + "network.interfaces[0]: 'a' is built, in the end, on itself"),
     (debian(scripts="x"), D + "scripts: must be an array of commands or tables, found a string ('x')"),
     (debian(scripts=[{}]), D + "scripts[0].commands: exactly one of commands and script"),
     (debian(scripts=[{"commands": ["a"], "script": "b"}]), D + "scripts[0].commands: exactly one of"),
