@@ -12,7 +12,6 @@ usage: forkserver.py FD
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import gc
 import json
@@ -20,6 +19,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import types
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_SLAVE, MS_SILENT = 2, 4, 8, 1 << 12, 1 << 14, 1 << 19, 1 << 15
 MNT_DETACH = 2
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
-AT_FDCWD, AT_RECURSIVE = -100, 0x8000
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
+OPEN_TREE_CLONE, MOVE_MOUNT_F_EMPTY_PATH = 1, 4
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x08000000, 0x20000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 15, 38, 47
 PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
@@ -45,6 +46,21 @@ PROC_COVERED = ("sys", "sysrq-trigger", "irq", "bus")
 BINDS = ("--ro-bind", "--ro-bind-try", "--bind", "--dev-bind")
 
 libc = ctypes.CDLL(None, use_errno=True)
+# For mount_setattr(2), by whether the mount may be written to, and may have devices.
+ATTRIBUTES_SIZE = ctypes.c_size_t(32)
+ATTRIBUTES = {
+    (writable, devices): ctypes.create_string_buffer(
+        struct.pack(
+            "QQQQ",
+            MOUNT_ATTR_NOSUID | (0 if devices else MOUNT_ATTR_NODEV) | (0 if writable else MOUNT_ATTR_RDONLY),
+            0,
+            0,
+            0,
+        )
+    )
+    for writable in (False, True)
+    for devices in (False, True)
+}
 
 
 def call(name: str, *arguments: Any, path: str = "") -> None:
@@ -59,88 +75,98 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, data: s
     call("mount", encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3], path=target)
 
 
-def restrict(target: str, flags: int) -> None:
-    """Set flags of a mount and of all below it."""
-    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", flags, 0, 0, 0))
-    size = ctypes.c_size_t(32)
-    call("mount_setattr", AT_FDCWD, os.fsencode(target), ctypes.c_uint(AT_RECURSIVE), attributes, size, path=target)
+def copy_of(path: str, at: int = AT_FDCWD, *, writable: bool, devices: bool) -> int:
+    """A mount of `path` and of all mounted below it that is nowhere yet, as a descriptor. Links are followed."""
+    flags = OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH | os.O_CLOEXEC
+    fd: int = libc.open_tree(at, os.fsencode(path), flags)
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    attributes = ATTRIBUTES[writable, devices]
+    call("mount_setattr", fd, b"", AT_EMPTY_PATH | AT_RECURSIVE, attributes, ATTRIBUTES_SIZE, path=path)
+    return fd
+
+
+def place(fd: int, target: str) -> None:
+    """Mount a copy at `target`, and let go of it."""
+    call("move_mount", fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH, path=target)
+    os.close(fd)
+
+
+def bind(source: int, target: str, option: str) -> None:
+    """Mount what a descriptor of a path stands for, and let go of it."""
+    copy = copy_of("", source, writable=option in ("--bind", "--dev-bind"), devices=option == "--dev-bind")
+    os.close(source)
+    place(copy, target)
 
 
 def make_parents(path: str) -> None:
     parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
+    try:
+        os.mkdir(parent, 0o700)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
         make_parents(parent)
         os.mkdir(parent, 0o700)
 
 
-def make_point(path: str, like: str) -> None:
+def make_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        make_parents(path)
+        os.mkdir(path, 0o755)
+
+
+def make_point(path: str, like: int) -> None:
     """A place to mount on, of the kind of what is mounted there."""
-    make_parents(path)
-    if os.path.isdir(like):
-        if not os.path.isdir(path):
+    try:
+        if stat.S_ISDIR(os.fstat(like).st_mode):
             os.mkdir(path, 0o755)
-    elif not os.path.exists(path):
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
-
-
-def bind(source: str, target: str, *, writable: bool, devices: bool) -> None:
-    make_point(target, source)
-    mount(source, target, None, MS_BIND | MS_REC | MS_SILENT)
-    flags = MOUNT_ATTR_NOSUID | (0 if devices else MOUNT_ATTR_NODEV) | (0 if writable else MOUNT_ATTR_RDONLY)
-    restrict(target, flags)
+        else:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        make_parents(path)
+        make_point(path, like)
 
 
 def tmpfs(target: str) -> None:
-    make_parents(target)
-    if not os.path.isdir(target):
-        os.mkdir(target, 0o755)
+    make_directory(target)
     mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
 
 
 def proc(target: str) -> None:
-    make_parents(target)
-    if not os.path.isdir(target):
-        os.mkdir(target, 0o755)
+    make_directory(target)
     mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for name in PROC_COVERED:
         path = f"{target}/{name}"
-        if os.path.exists(path) and os.access(path, os.W_OK):
-            mount(path, path, None, MS_BIND | MS_REC | MS_SILENT)
-            restrict(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+        if os.access(path, os.W_OK):
+            place(copy_of(path, writable=False, devices=False), path)
 
 
 def symlink(target: str, path: str) -> None:
-    make_parents(path)
     try:
         os.symlink(target, path)
     except FileExistsError:
         if os.readlink(path) != target:
             raise
-
-
-def resolve_sources(options: list[str]) -> list[str]:
-    """Follow links of the host while they still mean something. FileNotFoundError for a source that there is not."""
-    result = list(options)
-    for index, word in enumerate(options):
-        if word in BINDS:
-            result[index + 1] = os.path.realpath(options[index + 1])
-            if word != "--ro-bind-try" and not os.path.exists(result[index + 1]):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), options[index + 1])
-    return result
+    except FileNotFoundError:
+        make_parents(path)
+        os.symlink(target, path)
 
 
 def enter_root(options: list[str]) -> set[int] | None:
     """Build the root directory and go there; returns the numbers of the capabilities that are wanted, None for all."""
-    options = resolve_sources(options)
     mount(None, "/", None, MS_SLAVE | MS_REC | MS_SILENT)
-    # Away from the old root first, so that nothing in the new one can hide it.
-    mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV)
-    os.mkdir("/tmp/newroot", 0o755)
-    os.mkdir("/tmp/oldroot", 0o755)
-    mount("/tmp/newroot", "/tmp/newroot", None, MS_BIND | MS_REC | MS_SILENT)
-    call("pivot_root", b"/tmp", b"/tmp/oldroot")
-    os.chdir("/")
     capabilities: set[int] | None = None
+    base = -1
+    # What is seen of the host is looked up while its paths and links still mean something.
+    todo: list[tuple[str, str, int]] = []
     words = iter(options)
     for word in words:
         if word in ("--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net"):
@@ -151,27 +177,42 @@ def enter_root(options: list[str]) -> set[int] | None:
         elif word == "--cap-add":
             capabilities = (capabilities or set()) | {int(value)}
         elif word in BINDS:
-            source, target = f"/oldroot{value}", f"/newroot{next(words).rstrip('/')}"
-            if word == "--ro-bind-try" and not os.path.exists(source):
-                continue
-            bind(source, target, writable=word in ("--bind", "--dev-bind"), devices=word == "--dev-bind")
-            if target == "/newroot":
-                # What was mounted there before is below now.
-                os.chdir("/")
+            target = next(words).rstrip("/")
+            try:
+                fd = os.open(value, os.O_PATH | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if word == "--ro-bind-try":
+                    continue
+                raise
+            if target:
+                todo.append((word, target, fd))
+            else:
+                base = fd
         elif word == "--symlink":
-            symlink(value, f"/newroot{next(words)}")
-        elif word == "--tmpfs":
-            tmpfs(f"/newroot{value}")
-        elif word == "--dir":
-            make_parents(f"/newroot{value}")
-            os.makedirs(f"/newroot{value}", 0o755, exist_ok=True)
-        elif word == "--proc":
-            proc(f"/newroot{value}")
+            todo.append((next(words), value, -1))
+        elif word in ("--tmpfs", "--dir", "--proc"):
+            todo.append((word, value, -1))
         elif word != "--chdir":
             raise ValueError(f"unknown option {word}")
-    call("umount2", b"/oldroot", MNT_DETACH)
-    os.chdir("/newroot")
+    # Anywhere: the old root goes away at the end.
+    if base < 0:
+        mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+    else:
+        bind(base, "/tmp", "--bind")
+    os.chdir("/tmp")
     call("pivot_root", b".", b".")
+    for what, path, fd in todo:
+        if fd >= 0:
+            make_point(path, fd)
+            bind(fd, path, what)
+        elif what == "--tmpfs":
+            tmpfs(path)
+        elif what == "--dir":
+            make_directory(path)
+        elif what == "--proc":
+            proc(path)
+        else:
+            symlink(path, what)
     call("umount2", b".", MNT_DETACH)
     os.chdir("/")
     return capabilities
@@ -204,7 +245,6 @@ def exit_code(status: int) -> int:
 
 def keep_house(child: int) -> NoReturn:
     """What the first process of a sandbox does: wait for orphans, and end with the stage."""
-    set_capabilities((), inherit=False)
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -233,13 +273,24 @@ def sandbox(request: dict[str, Any], control: socket.socket, output: int) -> Sta
         os.dup2(output, 2)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         call("unshare", CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
-        raise_loopback()
-        capabilities = enter_root(request["options"])
         call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if capabilities is not None:
-            set_capabilities(sorted(capabilities), inherit=True)
         os.setsid()
+        # Before the root is made: what either process writes to afterwards is copied for it. pivot_root(2) takes both along.
+        read, write = os.pipe()
         child = os.fork()
+        if child == 0:
+            os.close(write)
+            raise_loopback()
+            capabilities = enter_root(request["options"])
+            if capabilities is not None:
+                set_capabilities(sorted(capabilities), inherit=True)
+            # Until the first process has none.
+            os.read(read, 1)
+            os.close(read)
+        else:
+            set_capabilities((), inherit=False)
+            os.close(write)
+            os.close(read)
     except BaseException as exc:
         os.write(2, f"sandbox: {exc}\n".encode())
         os._exit(1)
