@@ -7,9 +7,11 @@ from __future__ import annotations
 import abc
 import contextlib
 import os
+import select
 import selectors
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,8 +26,48 @@ B = TypeVar("B", bound="BaseAPI")
 PREFIX = "api-forge-"
 
 
+class _Doorkeeper:
+    """One thread for all servers: most of them never hear from anybody, and need none of their own until they do."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._poller: select.epoll | None = None
+        self._pid = 0
+        self._waiting: dict[int, Callable[[], None]] = {}
+
+    def add(self, fd: int, action: Callable[[], None]) -> None:
+        """Call `action` once when somebody connects to the listening socket `fd`."""
+        with self._lock:
+            if self._poller is None or self._pid != os.getpid():
+                self._poller, self._pid, self._waiting = select.epoll(), os.getpid(), {}
+                threading.Thread(target=self._wait, args=(self._poller,), name="api", daemon=True).start()
+            self._waiting[fd] = action
+            self._poller.register(fd, select.EPOLLIN)
+
+    def remove(self, fd: int) -> bool:
+        """False if somebody had connected; the action is done then."""
+        with self._lock:
+            if self._waiting.pop(fd, None) is None:
+                return False
+            assert self._poller is not None
+            self._poller.unregister(fd)
+            return True
+
+    def _wait(self, poller: select.epoll) -> None:
+        while True:
+            for fd, _events in poller.poll():
+                with self._lock:
+                    action = self._waiting.pop(fd, None)
+                    if action is not None:
+                        poller.unregister(fd)
+                        action()
+
+
+_doorkeeper = _Doorkeeper()
+
+
 class BaseAPI(abc.ABC):
-    """A server at a socket path, run by one thread while the context is entered.
+    """A server at a socket path while the context is entered, run by one thread from the first connection on.
 
     Without `socket_address` it listens at `<rundir>/api-forge-XXXXXXXX/<endpoint>`, a directory made for
     it. AssertionError when entered twice.
@@ -40,6 +82,7 @@ class BaseAPI(abc.ABC):
         # What the thread waits on: the listening socket, its clients, and the end of the run.
         self.event_loop: selectors.BaseSelector | None = None
         self._tmpdir: LockedDir | None = None
+        self._server: jsoncomm.Socket | None = None
         self._wake: int = -1
 
     @abc.abstractmethod
@@ -51,7 +94,7 @@ class BaseAPI(abc.ABC):
 
     @property
     def running(self) -> bool:
-        return self.thread is not None
+        return self._server is not None
 
     def __enter__(self: B) -> B:
         assert not self.running, f"API '{self.endpoint}' is active already"
@@ -65,26 +108,37 @@ class BaseAPI(abc.ABC):
             self._remove_tmpdir()
             raise
         server.listen()
+        self._server = server
+        _doorkeeper.add(server.fileno(), self._start)
+        return self
+
+    def _start(self) -> None:
+        assert self._server is not None
         wake, self._wake = os.pipe()
         self.event_loop = selectors.DefaultSelector()
-        self.event_loop.register(server, selectors.EVENT_READ)
+        self.event_loop.register(self._server, selectors.EVENT_READ)
         self.event_loop.register(wake, selectors.EVENT_READ)
         self.thread = threading.Thread(
-            target=self._serve, args=(self.event_loop, server, wake), name=f"api-{self.endpoint}", daemon=True
+            target=self._serve, args=(self.event_loop, self._server, wake), name=f"api-{self.endpoint}", daemon=True
         )
         self.thread.start()
-        return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self.thread is None:
+        server, self._server = self._server, None
+        if server is None:
             return
-        os.close(self._wake)
-        self._wake = -1
-        self.thread.join()
-        self.thread = None
-        self.event_loop = None
+        if _doorkeeper.remove(server.fileno()):
+            # Somebody may have come just now.
+            self._take_leave(set(iter(server.accept, None)), server)
+        else:
+            assert self.thread is not None
+            os.close(self._wake)
+            self._wake = -1
+            self.thread.join()
+            self.thread = None
+            self.event_loop = None
         try:
             self._cleanup()
         finally:
@@ -111,7 +165,14 @@ class BaseAPI(abc.ABC):
                         selector.unregister(client)
                         clients.discard(client)
                         client.close()
-            # What was sent before the end still counts.
+        finally:
+            self._take_leave(clients, server)
+            selector.close()
+            os.close(wake)
+
+    def _take_leave(self, clients: set[jsoncomm.Socket], server: jsoncomm.Socket) -> None:
+        """Close everything, after what was sent before the end: that still counts."""
+        try:
             for client in clients:
                 client.blocking = False
                 while self._receive(client):
@@ -120,8 +181,6 @@ class BaseAPI(abc.ABC):
             for client in clients:
                 client.close()
             server.close()
-            selector.close()
-            os.close(wake)
 
     def _receive(self, client: jsoncomm.Socket) -> bool:
         """Handle one message of a client; False if there is no more."""

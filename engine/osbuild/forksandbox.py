@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from typing import IO
 
 from .util import linux
 
+# First the number of the process, then its exit code.
+STATUS = struct.Struct("i")
 _PYTHON = "/usr/bin/python3"
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "forkserver.py")
 
@@ -38,42 +42,51 @@ class ForkedProcess:
         self.stdout = stdout
         self.returncode: int | None = None
         self._status = status
+        self._told = False
         self._pidfd = -1
-        self._killed = False
         self._lock = threading.Lock()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
-    def _read(self) -> None:
-        code = None
-        with self._status:
-            for line in self._status:
-                told = json.loads(line)
-                if "pid" in told:
-                    with self._lock, contextlib.suppress(OSError):
-                        self._pidfd = os.pidfd_open(told["pid"])
-                        if self._killed:
-                            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-                else:
-                    code = told["code"]
+    def _read(self) -> int | None:
+        data = os.read(self._status.fileno(), STATUS.size)
+        return STATUS.unpack(data)[0] if data else None
+
+    def _learn(self) -> None:
+        """Which process it is; its number is not another's before its end was told."""
+        if self._told:
+            return
+        self._told = True
+        pid = self._read()
+        if pid is not None:
+            with contextlib.suppress(OSError):
+                self._pidfd = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        """End all that runs in the sandbox. May be called again, and by any thread."""
         with self._lock:
+            self._learn()
+            if self._pidfd >= 0 and not self._has_ended():
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _has_ended(self) -> bool:
+        poller = select.poll()
+        poller.register(self._status, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def wait(self) -> int:
+        """Until it is gone, with its mounts; returns its exit code. May be called again."""
+        if self.returncode is not None:
+            return self.returncode
+        with self._lock:
+            self._learn()
+        # Not while the lock is held: it must be possible to kill it meanwhile.
+        code = self._read()
+        with self._lock:
+            self._status.close()
             if self._pidfd >= 0:
                 os.close(self._pidfd)
                 self._pidfd = -1
         self.returncode = code if code is not None else -signal.SIGKILL
-
-    def kill(self) -> None:
-        """End all that runs in the sandbox. May be called again."""
-        with self._lock:
-            self._killed = True
-            if self._pidfd >= 0:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-
-    def wait(self) -> int:
-        """Until it is gone, with its mounts; returns its exit code."""
-        self._reader.join()
-        assert self.returncode is not None
         return self.returncode
 
 
@@ -112,7 +125,7 @@ class ForkServer:
         finally:
             os.close(out_write)
             os.close(status_write)
-        return ForkedProcess(open(out_read, "rb", buffering=0), open(status_read, "rb"))
+        return ForkedProcess(open(out_read, "rb", buffering=0), open(status_read, "rb", buffering=0))
 
     def _connect(self, environment: dict[str, str]) -> socket.socket:
         if self._control is None:

@@ -40,6 +40,7 @@ PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 CAPABILITY_VERSION = 0x20080522
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 REQUEST_SIZE = 1 << 20
+STATUS = struct.Struct("i")
 SHEBANG = b"#!/usr/bin/python3\n"
 # Of these bubblewrap hides what could be written to.
 PROC_COVERED = ("sys", "sysrq-trigger", "irq", "bus")
@@ -341,7 +342,7 @@ class Server:
         if pid == 0:
             return sandbox(json.loads(data), self.control, output)
         os.close(output)
-        os.write(status, json.dumps({"pid": pid}).encode() + b"\n")
+        os.write(status, STATUS.pack(pid))
         pidfd = os.pidfd_open(pid)
         self.running[pidfd] = (pid, status)
         self.poller.register(pidfd, select.POLLIN)
@@ -352,12 +353,16 @@ class Server:
         self.poller.unregister(pidfd)
         os.close(pidfd)
         # Whoever can be waited for is out of its namespaces: with the sandbox its mounts are gone.
-        code = exit_code(os.waitpid(pid, 0)[1])
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        code = ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+        # Told before its number may become another's.
         try:
-            os.write(status, json.dumps({"code": code}).encode() + b"\n")
+            os.write(status, STATUS.pack(code))
         except BrokenPipeError:
             pass
         os.close(status)
+        os.waitpid(pid, 0)
 
 
 def preload() -> None:

@@ -211,6 +211,7 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
     with ObjectStore(args.cache) as store:
         if args.cache_max_size is not None:
             store.maximum_size = args.cache_max_size
+        manifest.fix()
         store.code = code.digests(manifest)
         pipelines = manifest.depsolve(store, exports)
         monitor = make_monitor(args, len(manifest.sources) + len(pipelines))

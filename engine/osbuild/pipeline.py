@@ -190,6 +190,12 @@ class Manifest:
     def __iter__(self) -> Iterator[Pipeline]:
         return iter(self.pipelines.values())
 
+    def fix(self) -> None:
+        """From now on the stages are not changed any more."""
+        for pipeline in self.pipelines.values():
+            for stage in pipeline.stages:
+                stage.fix()
+
     def download(self, store: ObjectStore, monitor: BaseMonitor) -> DownloadResult:
         """Fetch the items of all sources; one that fails does not keep the others from being tried."""
         from .host import ServiceManager
@@ -244,9 +250,7 @@ class Manifest:
         jobs: int = 1,
     ) -> ManifestBuildResult:
         """Download all sources, then build `pipelines` (names, in that order) until one fails, `jobs` at the same time."""
-        for pipeline in self.pipelines.values():
-            for stage in pipeline.stages:
-                stage.fix()
+        self.fix()
         results = ManifestBuildResult(self.download(store, monitor))
         if not results.success:
             return results

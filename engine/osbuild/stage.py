@@ -256,7 +256,7 @@ class Stage:
             progress.doing = "running"
             arguments = os.path.join(build_root.tmp, "arguments")
             with open(arguments, "w", encoding="utf-8") as file:
-                json.dump(self._arguments(inputs, devices, mounts), file)
+                file.write(json.dumps(self._arguments(inputs, devices, mounts)))
 
             api = API(rundir=rundir)
             build_root.register_api(api)

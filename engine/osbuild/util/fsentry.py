@@ -129,7 +129,7 @@ def recorded_size(entry: str) -> int | None:
 
 
 # Of more entries du(1) is done sooner, in spite of its being a program to start.
-_FEW_ENTRIES = 2000
+_FEW_ENTRIES = 200
 
 
 def disk_usage(path: str) -> int:

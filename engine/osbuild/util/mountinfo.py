@@ -9,6 +9,8 @@ import re
 
 from . import linux, rmrf
 
+# What the table has written as octal numbers.
+_ESCAPED = re.compile(rb"[\s\\#]")
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -16,14 +18,18 @@ def mounts_below(path: str | os.PathLike[str]) -> list[str]:
     """Mount points at or below `path` in this mount namespace, in the order they were mounted (proc(5))."""
     root = os.fsencode(os.path.realpath(path))
     below = root.rstrip(b"/") + b"/"
+    with open("/proc/self/mountinfo", "rb", buffering=0) as f:
+        table = f.read()
+    # Most often there are none, which is seen at a glance.
+    if root not in table and not _ESCAPED.search(root):
+        return []
     found = []
-    with open("/proc/self/mountinfo", "rb") as f:
-        for line in f:
-            point = line.split(b" ", 5)[4]
-            if b"\\" in point:
-                point = _ESCAPE.sub(lambda m: bytes([int(m.group(1), 8)]), point)
-            if point == root or point.startswith(below):
-                found.append(os.fsdecode(point))
+    for line in table.split(b"\n")[:-1]:
+        point = line.split(b" ", 5)[4]
+        if b"\\" in point:
+            point = _ESCAPE.sub(lambda m: bytes([int(m.group(1), 8)]), point)
+        if point == root or point.startswith(below):
+            found.append(os.fsdecode(point))
     return found
 
 
