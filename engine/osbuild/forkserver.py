@@ -23,6 +23,7 @@ import stat
 import struct
 import sys
 import types
+import warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ SHEBANG = b"#!/usr/bin/python3\n"
 # Of these bubblewrap hides what could be written to.
 PROC_COVERED = ("sys", "sysrq-trigger", "irq", "bus")
 BINDS = ("--ro-bind", "--ro-bind-try", "--bind", "--dev-bind")
+
+LIBRARY = "/run/osbuild/lib"
+PROGRAMS = "/run/osbuild/bin"
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+# Programs that are kept compiled.
+MAX_PROGRAMS = 100
 
 libc = ctypes.CDLL(None, use_errno=True)
 # For mount_setattr(2), by whether the mount may be written to, and may have devices.
@@ -253,15 +260,19 @@ def keep_house(child: int) -> NoReturn:
 
 
 class Stage:
-    """What the process of a stage goes on with."""
+    """What the process of a stage goes on with. `known` is a program's text with what it was compiled to."""
 
-    def __init__(self, program: list[str], environment: dict[str, str], warm: bool) -> None:
-        self.program = program
-        self.environment = environment
-        self.warm = warm
+    def __init__(self, request: dict[str, Any], known: tuple[bytes, types.CodeType] | None, own: bool) -> None:
+        self.options: list[str] = request["options"]
+        self.program: list[str] = request["program"]
+        self.environment: dict[str, str] = request["environment"]
+        self.warm: bool = request["warm"]
+        self.known = known
+        # Whether the library that it sees has this very package in it.
+        self.own = own
 
 
-def sandbox(request: dict[str, Any], control: socket.socket, output: int) -> Stage:
+def sandbox(stage: Stage, control: socket.socket, output: int) -> Stage:
     """What the first process of a new pid namespace does. Never returns but in the process of the stage, with its task."""
     try:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -282,7 +293,7 @@ def sandbox(request: dict[str, Any], control: socket.socket, output: int) -> Sta
         if child == 0:
             os.close(write)
             raise_loopback()
-            capabilities = enter_root(request["options"])
+            capabilities = enter_root(stage.options)
             if capabilities is not None:
                 set_capabilities(sorted(capabilities), inherit=True)
             # Until the first process has none.
@@ -297,7 +308,7 @@ def sandbox(request: dict[str, Any], control: socket.socket, output: int) -> Sta
         os._exit(1)
     if child:
         keep_house(child)
-    return Stage(request["program"], request["environment"], request["warm"])
+    return stage
 
 
 class Server:
@@ -310,6 +321,7 @@ class Server:
         self.poller.register(control, select.POLLIN)
         # By what becomes readable when it ends: the first process of a sandbox, and where to tell.
         self.running: dict[int, tuple[int, int]] = {}
+        self.compiled: dict[str, tuple[bytes, types.CodeType]] = {}
 
     def serve(self) -> Stage:
         """Answer requests until the other end is closed. Returns only in the process of a stage."""
@@ -331,22 +343,48 @@ class Server:
                     preload()
 
     def start(self, data: bytes, output: int, status: int) -> Stage | None:
+        request = json.loads(data)
+        source = source_on_host(request["options"], request["program"][0])
+        known = self.compile(source, request["program"][0]) if request["warm"] and source else None
+        stage = Stage(request, known, is_own(request["options"]))
         # Only what is forked from here on is in a pid namespace of its own, and only the first one.
         call("unshare", CLONE_NEWPID)
         try:
             gc.freeze()
-            pid = os.fork()
+            # Not by os.fork: what Python and its modules do in a new process is for the stage's, which this one is to start.
+            pid: int = ctypes.pythonapi.fork()
         finally:
             if os.getpid() != 1:
                 call("setns", self.own_pids, CLONE_NEWPID)
         if pid == 0:
-            return sandbox(json.loads(data), self.control, output)
+            return sandbox(stage, self.control, output)
+        if pid < 0:
+            raise OSError("fork failed")
         os.close(output)
         os.write(status, STATUS.pack(pid))
         pidfd = os.pidfd_open(pid)
         self.running[pidfd] = (pid, status)
         self.poller.register(pidfd, select.POLLIN)
         return None
+
+    def compile(self, source: str, name: str) -> tuple[bytes, types.CodeType] | None:
+        """The text of a program for this Python and its code, None if it is none or there is anything to be said of it."""
+        try:
+            with open(source, "rb") as file:
+                text = file.read()
+            known = self.compiled.get(name)
+            if known is None or known[0] != text:
+                if not text.startswith(SHEBANG):
+                    return None
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    known = text, compile(text, name, "exec", dont_inherit=True)
+                if len(self.compiled) >= MAX_PROGRAMS:
+                    self.compiled.clear()
+                self.compiled[name] = known
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError, Warning):
+            return None
+        return known
 
     def finish(self, pidfd: int) -> None:
         pid, status = self.running.pop(pidfd)
@@ -365,14 +403,103 @@ class Server:
         os.waitpid(pid, 0)
 
 
+def source_on_host(options: list[str], target: str) -> str | None:
+    """What is seen at `target`."""
+    return options[options.index(target) - 1] if target in options else None
+
+
+def is_own(options: list[str]) -> bool:
+    path = source_on_host(options, f"{LIBRARY}/osbuild") or f"{source_on_host(options, LIBRARY)}/osbuild"
+    try:
+        return os.path.samefile(path, PACKAGE)
+    except OSError:
+        return False
+
+
+class Library:
+    """What every stage imports of this package, made once. In a stage it is a module only when it is imported."""
+
+    def __init__(self) -> None:
+        from importlib.machinery import (
+            BYTECODE_SUFFIXES,
+            EXTENSION_SUFFIXES,
+            SOURCE_SUFFIXES,
+            ExtensionFileLoader,
+            FileFinder,
+            ModuleSpec,
+            SourceFileLoader,
+            SourcelessFileLoader,
+        )
+        from importlib.util import module_from_spec, spec_from_file_location
+
+        loaders = [
+            (ExtensionFileLoader, EXTENSION_SUFFIXES),
+            (SourceFileLoader, SOURCE_SUFFIXES),
+            (SourcelessFileLoader, BYTECODE_SUFFIXES),
+        ]
+        modules: dict[str, types.ModuleType] = {}
+
+        class Ready:
+            """Stands for the loader of a module that is loaded."""
+
+            def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+                module = modules[spec.name]
+                self.spec = module.__spec__
+                return module
+
+            def exec_module(self, module: types.ModuleType) -> None:
+                module.__spec__ = self.spec
+                for name in modules:
+                    sys.modules.setdefault(name, modules[name])
+
+        class Finder(FileFinder):
+            def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> ModuleSpec | None:
+                if fullname in modules:
+                    return ModuleSpec(fullname, Ready(), is_package=fullname == "osbuild")  # type: ignore[arg-type]
+                return super().find_spec(fullname, target)
+
+        code = {}
+        for name, file in (("osbuild.api", "api.py"), ("osbuild", "__init__.py")):
+            path = f"{LIBRARY}/osbuild/{file}"
+            spec = spec_from_file_location(name, path, loader=SourceFileLoader(name, path))
+            assert spec is not None
+            if name == "osbuild":
+                spec.submodule_search_locations = [f"{LIBRARY}/osbuild"]
+            modules[name] = module_from_spec(spec)
+            with open(f"{PACKAGE}/{file}", "rb") as source:
+                code[name] = compile(source.read(), path, "exec", dont_inherit=True)
+        sys.modules.update(modules)
+        try:
+            for name in code:
+                exec(code[name], modules[name].__dict__)
+        finally:
+            for name in modules:
+                del sys.modules[name]
+        self.finders: dict[str, FileFinder] = {
+            path: Finder(path, *loaders) for path in (LIBRARY, f"{LIBRARY}/osbuild")
+        }
+        self.programs = FileFinder(PROGRAMS, *loaders)
+
+    def install(self, own: bool) -> None:
+        sys.path_importer_cache[PROGRAMS] = self.programs
+        if own:
+            sys.path_importer_cache.update(self.finders)
+
+
+library: Library | None = None
+
+
 def preload() -> None:
     """What most stages import: while the first one runs there is time for it."""
+    global library
     import contextlib  # noqa: F401
     import pathlib  # noqa: F401
     import re  # noqa: F401
     import shutil  # noqa: F401
     import subprocess  # noqa: F401
     import tempfile  # noqa: F401
+
+    library = Library()
 
 
 def forget_customization() -> bool:
@@ -419,6 +546,8 @@ def go_on(stage: Stage) -> None:
     # What was found below /usr is there in the sandbox, too.
     for place in [place for place in sys.path_importer_cache if not place.startswith("/usr/")]:
         del sys.path_importer_cache[place]
+    if library is not None:
+        library.install(stage.own)
     from importlib.machinery import SourceFileLoader
 
     main = types.ModuleType("__main__")
@@ -427,7 +556,11 @@ def go_on(stage: Stage) -> None:
     sys.modules["__main__"] = main
     code = 0
     try:
-        exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
+        if stage.known is not None and stage.known[0] == source:
+            code_object = stage.known[1]
+        else:
+            code_object = compile(source, path, "exec", dont_inherit=True)
+        exec(code_object, main.__dict__)
     except SystemExit as exc:
         code = leave_with(exc.code)
     except BaseException as exc:
