@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .blueprint import Blueprint, load
 from .errors import BlueprintError
+
+if TYPE_CHECKING:
+    from .blueprint import Blueprint
 
 STORE = "/var/lib/debian-forge/store"
 JOBS = "/var/lib/debian-forge/jobs"
@@ -51,7 +53,7 @@ JOBS_DIRECTORY: dict[str, dict[str, Any]] = {"jobs_directory": {"type": "path", 
 _TOML_LINE = re.compile(r"\s*(\[|[A-Za-z0-9_.\"'-]+\s*=)")
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether this is a document itself and not the path of one."""
     return "\n" in value or value.lstrip().startswith("{") or _TOML_LINE.match(value) is not None
 
@@ -61,13 +63,16 @@ def read_blueprint(value: object) -> Blueprint:
 
     :raises BlueprintError: it is none of these, or is no valid blueprint.
     """
+    # Here, because a task that finds its image up to date does without.
+    from .blueprint import load
+
     if isinstance(value, Mapping):
         return load(value)
     if not isinstance(value, str) or not value.strip():
         raise BlueprintError(
             f"blueprint is {type(value).__name__}; it must be a dictionary, the text of a blueprint, or a path"
         )
-    if _is_text(value):
+    if is_text(value):
         return load(value)
     path = Path(value).expanduser()
     if not path.is_file():
@@ -82,7 +87,7 @@ def invocation(params: Mapping[str, Any]) -> dict[str, Any]:
         value = shown.get(name)
         if isinstance(value, Mapping):
             shown[name] = "(a dictionary)"
-        elif isinstance(value, str) and (_is_text(value) or len(value) > 300):
+        elif isinstance(value, str) and (is_text(value) or len(value) > 300):
             shown[name] = f"(a text of {len(value)} characters)"
     return {"module_args": shown}
 
