@@ -43,6 +43,7 @@ class ForkedProcess:
         self.returncode: int | None = None
         self._status = status
         self._told = False
+        self._pid: int | None = None
         self._pidfd = -1
         self._lock = threading.Lock()
 
@@ -55,10 +56,17 @@ class ForkedProcess:
         if self._told:
             return
         self._told = True
-        pid = self._read()
-        if pid is not None:
+        self._pid = self._read()
+        if self._pid is not None:
             with contextlib.suppress(OSError):
-                self._pidfd = os.pidfd_open(pid)
+                self._pidfd = os.pidfd_open(self._pid)
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process, None if it never started."""
+        with self._lock:
+            self._learn()
+        return self._pid
 
     def kill(self) -> None:
         """End all that runs in the sandbox. May be called again, and by any thread."""
@@ -68,17 +76,22 @@ class ForkedProcess:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
-    def _has_ended(self) -> bool:
+    def _has_ended(self, timeout: float = 0) -> bool:
         poller = select.poll()
         poller.register(self._status, select.POLLIN)
-        return bool(poller.poll(0))
+        return bool(poller.poll(timeout * 1000))
 
-    def wait(self) -> int:
-        """Until it is gone, with its mounts; returns its exit code. May be called again."""
+    def wait(self, timeout: float | None = None) -> int:
+        """Until it is gone, with its mounts; returns its exit code. May be called again.
+
+        subprocess.TimeoutExpired after `timeout` seconds.
+        """
         if self.returncode is not None:
             return self.returncode
         with self._lock:
             self._learn()
+        if timeout is not None and not self._has_ended(timeout):
+            raise subprocess.TimeoutExpired("", timeout)
         # Not while the lock is held: it must be possible to kill it meanwhile.
         code = self._read()
         with self._lock:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any, Protocol
 
 from .host import ProtocolError, ServiceProtocol
+from .servicehost import ServiceHost, ServiceProcess
 from .util import jsoncomm
 from .util.jsoncomm import FdSet
 
@@ -31,6 +32,9 @@ RELEASE_TIMEOUT = 60.0
 HUNG_TIMEOUT = 5.0
 
 
+_host = ServiceHost()
+
+
 class ServiceTimeout(TimeoutError):
     """A service did not answer in time."""
 
@@ -41,7 +45,7 @@ class ServiceClient:
     protocol = ServiceProtocol
 
     def __init__(
-        self, uid: str, proc: subprocess.Popen[bytes], sock: jsoncomm.Socket, timeout: float | None = None
+        self, uid: str, proc: subprocess.Popen[bytes] | ServiceProcess, sock: jsoncomm.Socket, timeout: float | None = None
     ) -> None:
         self.uid = uid
         self.proc = proc
@@ -164,18 +168,23 @@ class ServiceManager:
             raise ValueError(f"{uid} already started")
         cmd = os.fspath(cmd)
         ours, theirs = jsoncomm.Socket.new_pair()
+        proc: subprocess.Popen[bytes] | ServiceProcess | None
+        environment = self.make_env()
         try:
             with theirs:
                 fd = theirs.fileno()
-                proc = subprocess.Popen(
-                    [cmd, "--service-id", uid, "--service-fd", str(fd), *(extra_args or [])],
-                    env=self.make_env(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    close_fds=True,
-                    pass_fds=(fd,),
-                )
+                begin = [cmd, "--service-id", uid, "--service-fd"]
+                proc = _host.start([*begin, "", *(extra_args or [])], fd, environment)
+                if proc is None:
+                    proc = subprocess.Popen(
+                        [*begin, str(fd), *(extra_args or [])],
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        close_fds=True,
+                        pass_fds=(fd,),
+                    )
         except BaseException:
             ours.close()
             raise

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from osbuild import host
+from osbuild import host, servicehost
 from osbuild.host import ProtocolError, RemoteError, ServiceManager
 from osbuild.util.jsoncomm import FdSet
 
@@ -48,8 +48,20 @@ service.main()
 """
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> str:
+def in_libdir(tmp_path: Path, source: str) -> str:
+    """A service of a library directory with this package, which the engine need not start as a program."""
+    path = tmp_path / "lib" / "inputs" / "service"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "lib" / "osbuild").symlink_to(Path(host.__file__).parent)
+    path.write_text(f"#!/usr/bin/python3\n{source}")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture(params=["started", "forked"])
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if request.param == "forked":
+        return in_libdir(tmp_path, PROGRAM)
     path = tmp_path / "service"
     path.write_text(f"#!{sys.executable}\n{PROGRAM}")
     path.chmod(0o755)
@@ -185,6 +197,71 @@ def test_service_side_imports_stay_light() -> None:
         [sys.executable, "-S", "-c", code], env=ServiceManager.make_env(), capture_output=True, text=True, check=True
     )
     assert out.stdout.strip() == "[]"
+
+
+LOOK = """\
+import os, signal, sys
+from osbuild import host
+
+class Service(host.Service):
+    def dispatch(self, method, args, fds):
+        if method == "leave":
+            sys.exit(args)
+        return {
+            "argv": sys.argv[:-1],
+            "path": sys.path[:2],
+            "name": [__name__, __file__, sys.modules["__main__"].Service is Service],
+            "environment": dict(os.environ),
+            "cwd": os.getcwd(),
+            "descriptors": sorted(
+                os.readlink(f"/proc/self/fd/{fd}").partition("[")[0]
+                for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")
+            ),
+            "handlers": [str(signal.getsignal(number)) for number in sorted(signal.valid_signals())],
+            "ids": [os.getuid(), os.getsid(0), os.getpgid(0), os.umask(0o022)],
+            "namespaces": sorted(os.readlink(f"/proc/self/ns/{name}") for name in os.listdir("/proc/self/ns")),
+        }, None
+
+Service.from_args(sys.argv[1:]).main()
+"""
+
+
+def test_a_forked_service_sees_what_a_started_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = in_libdir(tmp_path, LOOK)
+
+    def look() -> Any:
+        with ServiceManager() as mgr:
+            client = mgr.start("a", program)
+            return isinstance(client.proc, servicehost.ServiceProcess), client.call("look")
+
+    for number in range(2):
+        # Also after what it inherits has changed.
+        monkeypatch.setenv("LOOKED", str(number))
+        monkeypatch.chdir(tmp_path if number else "/")
+        forked, ours = look()
+        with monkeypatch.context() as patch:
+            patch.setattr(servicehost, "_is_ours", lambda _program: False)
+            started, theirs = look()
+        assert (forked, started) == (True, False)
+        for key, value in theirs.items():
+            assert ours[key] == value, key
+
+
+def test_services_of_another_package_are_started(tmp_path: Path) -> None:
+    program = in_libdir(tmp_path, LOOK)
+    (tmp_path / "lib" / "osbuild").unlink()
+    (tmp_path / "lib" / "osbuild").mkdir()
+    with ServiceManager() as mgr:
+        assert not isinstance(mgr.start("a", program).proc, servicehost.ServiceProcess)
+
+
+def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
+    program = in_libdir(tmp_path, "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.pause()\n")
+    mgr = ServiceManager()
+    with mgr:
+        client = mgr.start("a", program)
+        client.stop(0.5)
+        assert client.proc.returncode == -signal.SIGKILL
 
 
 def test_fd_set_type_is_shared() -> None:
