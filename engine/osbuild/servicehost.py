@@ -82,7 +82,7 @@ class ServiceHost:
 def _is_ours(program: str) -> bool:
     try:
         with open(program, "rb") as file:
-            if not file.readline(len(_SHEBANG)) == _SHEBANG or not os.access(program, os.X_OK):
+            if file.readline(len(_SHEBANG)) != _SHEBANG or not os.access(program, os.X_OK):
                 return False
         beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(program))), "osbuild")
         return os.path.samefile(beside, _PACKAGE)

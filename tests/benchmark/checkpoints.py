@@ -18,7 +18,7 @@ BYTES = 416 << 20
 
 # Times one step on a tree that is made before, untimed.
 _STEP = """
-import os, subprocess, sys, time
+import os, resource, sys, time
 from osbuild.objectstore import ObjectStore
 step, source, place = sys.argv[1:]
 with ObjectStore(os.path.join(place, "store")) as store:
@@ -29,7 +29,9 @@ with ObjectStore(os.path.join(place, "store")) as store:
     if step == "start":
         store.commit(tree, "b" * 64)
         tree = store.new("c" * 64)
-    start = time.monotonic()
+    def used():
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    start, before = time.monotonic(), used()
     if step == "checkpoint":
         store.commit(tree, "a" * 64)
     elif step == "last":
@@ -39,7 +41,7 @@ with ObjectStore(os.path.join(place, "store")) as store:
     else:
         tree.finalize()
         tree.export(os.path.join(place, "out"), consume=True)
-    print(time.monotonic() - start)
+    print(time.monotonic() - start, used() - before)
 """
 
 

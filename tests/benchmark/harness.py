@@ -37,7 +37,8 @@ class NotHere(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """`prepare` is called before each run, untimed. With `tells` the command itself prints the seconds, as its last word."""
+    """`prepare` is called before each run, untimed. With `tells` the command itself prints the seconds, of wall-clock and of
+    processor time, as its last two words."""
 
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +60,8 @@ class Row:
     """A command and what it is compared with: `command` may take `limit` times as much of `figure` as the yardstick.
 
     `factor` is how many times its figure the yardstick stands for: of a floor, how much more than it is allowed for.
-    `instead_of` names the yardstick that was wanted but is not here.
+    `instead_of` names the yardstick that was wanted but is not here. `floor` is the least that such work takes on any way, run
+    beside both; `why` says, for a row above its bar, what keeps it there.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Row:
     figure: str = "wall"
     runs: int = 5
     instead_of: str = ""
+    floor: Command | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,14 +82,22 @@ class Outcome:
     row: Row
     ours: list[Run]
     yardstick: list[Run]
+    floor: list[Run] = field(default_factory=list)
 
     def figures(self, runs: list[Run]) -> list[float]:
         return [getattr(run, self.row.figure) for run in runs]
 
     @property
     def ratio(self) -> float:
-        pairs = zip(self.figures(self.ours), self.figures(self.yardstick), strict=True)
-        return statistics.median(ours / (yardstick * self.row.factor) for ours, yardstick in pairs)
+        return self._ratio(self.ours)
+
+    @property
+    def floor_ratio(self) -> float | None:
+        return self._ratio(self.floor) if self.floor else None
+
+    def _ratio(self, runs: list[Run]) -> float:
+        pairs = zip(self.figures(runs), self.figures(self.yardstick), strict=True)
+        return statistics.median(one / (yardstick * self.row.factor) for one, yardstick in pairs)
 
     @property
     def cpu_ratio(self) -> float | None:
@@ -188,7 +200,8 @@ def once(command: Command, cpu: ProcessorTime) -> Run:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command.argv[:4])} … failed:\n{text[-3000:]}")
     if command.tells:
-        return Run(float(text.split()[-1]), 0.0, usage.ru_maxrss / 1024)
+        told = [float(word) for word in text.split()[-2:]]
+        return Run(told[0], told[1], usage.ru_maxrss / 1024)
     return Run(wall, cpu.used() - before, usage.ru_maxrss / 1024)
 
 
@@ -196,14 +209,18 @@ def compare(row: Row, cpu: ProcessorTime, runs: int | None = None) -> Outcome:
     """One round to warm up, then as many as the row wants."""
     ours: list[Run] = []
     yardstick: list[Run] = []
+    floor: list[Run] = []
     for number in range(-1, runs or row.runs):
         pair = once(row.yardstick, cpu), once(row.command, cpu)
+        least = once(row.floor, cpu) if row.floor is not None else None
         if number >= 0:
+            if least is not None:
+                floor.append(least)
             yardstick.append(pair[0])
             ours.append(pair[1])
             print(f"# {row.name}: {pair[1].wall:.3f} s, {row.yardstick_name} {pair[0].wall:.3f} s, "
                   f"load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
-    return Outcome(row, ours, yardstick)
+    return Outcome(row, ours, yardstick, floor)
 
 
 # -- engines ----------------------------------------------------------------------------------------------------------------

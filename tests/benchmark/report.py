@@ -10,7 +10,7 @@ from html import escape
 
 from tests.benchmark.harness import Outcome, Run
 
-_HEAD = ("what", "ours min / med / max", "yardstick", "its min / med / max", "ratio", "bar", "cpu ratio", "")
+_HEAD = ("what", "ours min / med / max", "yardstick", "its min / med / max", "ratio", "bar", "cpu ratio", "floor", "")
 _UNITS = {"wall": "s", "cpu": "s", "peak": "MiB"}
 
 
@@ -22,10 +22,11 @@ def _three(outcome: Outcome, runs: list[Run]) -> str:
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
-    cpu = outcome.cpu_ratio
+    cpu, floor = outcome.cpu_ratio, outcome.floor_ratio
     return (
         outcome.row.name, _three(outcome, outcome.ours), outcome.row.yardstick_name, _three(outcome, outcome.yardstick),
         f"{outcome.ratio:.3f}", f"{outcome.row.limit:g}", "" if cpu is None else f"{cpu:.3f}",
+        "" if floor is None else f"{floor:.3f}",
         "" if outcome.reached else "above",
     )
 
@@ -38,6 +39,7 @@ def notes(outcomes: Sequence[Outcome], left_out: Sequence[str]) -> list[str]:
             missing.setdefault(outcome.row.instead_of, []).append(outcome.row.name)
     found = [f"Not found: {name}. Compared with a floor measured in the same run: {'; '.join(rows)}."
              for name, rows in missing.items()]
+    found += [f"Above its bar: {one.row.name}. {one.row.why}" for one in outcomes if not one.reached and one.row.why]
     return [*found, *(f"Left out: {reason}." for reason in left_out)]
 
 
