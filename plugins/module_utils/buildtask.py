@@ -14,9 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import arguments, plan, uptodate
+from . import arguments, uptodate
+from . import plan as planning
+from .driver import artefacts, record
 from .driver import engine as engines
-from .driver import record
 from .errors import BuildError, EngineError
 from .jobs import control, report
 
@@ -37,17 +38,17 @@ class Build:
         self.record = record.read(self.destination)
         self.result: dict[str, Any] = {"changed": False}
 
-    def plan(self) -> plan.Plan:
+    def plan(self) -> planning.Plan:
         """What would be built."""
         if self.params["manifest"] is not None:
-            return plan.raw_plan(self.params["manifest"], self.params["exports"])
-        made = plan.make_plan(
-            plan.Inputs(
+            return planning.raw_plan(self.params["manifest"], self.params["exports"])
+        made = planning.make_plan(
+            planning.Inputs(
                 blueprint=arguments.read_blueprint(self.params["blueprint"]),
                 image_type=self.params["image_type"],
                 distribution=self.params["distribution"],
                 architecture=self.params["architecture"],
-                sources=plan.parse_sources(self.params["sources"]),
+                sources=planning.parse_sources(self.params["sources"]),
                 lock=self.lock_file,
                 update_lock=self.params["update_lock"],
             )
@@ -111,25 +112,25 @@ class Build:
             return {**self.result, "state": "planned", "would_build": True, "msg": f"would build {of}: {reason}"}
         return self.build(engine, made, pipelines)
 
-    def title(self, made: plan.Plan) -> str:
+    def title(self, made: planning.Plan) -> str:
         request = made.request
         if not request:
             return f"{', '.join(made.exports)} of the manifest {made.manifest_id[:12]}"
         return "{blueprint} ({distribution}, {architecture}, {image_type})".format(**request)
 
-    def identity(self, made: plan.Plan, digest: str | None) -> str:
+    def identity(self, made: planning.Plan, digest: str | None) -> str:
         """Equal for equal results at equal places."""
         if self.params["build_id"]:
             return str(self.params["build_id"])
         parts = [made.manifest_id, sorted(made.exports), digest, str(self.destination), str(self.store)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
-    def describe(self, made: plan.Plan, engine: engines.Engine | None, digest: str | None) -> None:
+    def describe(self, made: planning.Plan, engine: engines.Engine | None, digest: str | None) -> None:
         """The part of the result that does not depend on whether something is built."""
         self.result.update(
             build_id=self.identity(made, digest),
             output_directory=str(self.destination),
-            record_path=str(self.destination / record.RECORD),
+            record_path=str(self.destination / artefacts.RECORD),
             manifest_id=made.manifest_id,
         )
         if engine is not None:
@@ -140,13 +141,13 @@ class Build:
         before, header = made.previous, f"packages of {self.lock_file}"
         if self.record is not None and self.record.get("packages"):
             before, header = self.record["packages"], f"packages of the build in {self.destination}"
-        changes = plan.compare(before, made.packages, native=made.request["architecture"])
+        changes = planning.compare(before, made.packages, native=made.request["architecture"])
         self.result["packages"] = changes.as_result()
         if self.module._diff:
             header = header if before is not None else "nothing built before"
             self.result["diff"] = changes.as_diff(header, f"packages of {self.title(made)}")
 
-    def unchanged(self, made: plan.Plan) -> dict[str, Any]:
+    def unchanged(self, made: planning.Plan) -> dict[str, Any]:
         """The image is there; only its lock file may have to be renewed or put back."""
         found = record.artefacts_of(self.record or {})
         files = report.files([{**one.as_dict(), "path": str(self.destination / one.path)} for one in found])
@@ -175,7 +176,7 @@ class Build:
         self.lock_file.parent.mkdir(parents=True, exist_ok=True)
         self.module.atomic_move(name, str(self.lock_file), keep_dest_attrs=False)
 
-    def inspect(self, engine: engines.Engine | None, made: plan.Plan) -> tuple[engines.Pipeline, ...]:
+    def inspect(self, engine: engines.Engine | None, made: planning.Plan) -> tuple[engines.Pipeline, ...]:
         """Have the engine check the manifest and compute the ids."""
         if engine is None:
             return ()
@@ -186,7 +187,7 @@ class Build:
         return found
 
     def build(
-        self, engine: engines.Engine, made: plan.Plan, pipelines: tuple[engines.Pipeline, ...]
+        self, engine: engines.Engine, made: planning.Plan, pipelines: tuple[engines.Pipeline, ...]
     ) -> dict[str, Any]:
         """Start the build, or join it, and wait for it if that is wanted."""
         params = self.params
