@@ -251,8 +251,8 @@ RECORDED_SANDBOX = 0.0073
 SANDBOXES = 20
 
 
-def floor() -> Command:
-    """As many sandboxes as `SANDBOXES`, with what a stage has mounted, around a program that does nothing."""
+def floor(number: int = SANDBOXES) -> Command:
+    """So many sandboxes, with what a stage has mounted, around a program that does nothing."""
     if shutil.which("bwrap") is None:
         raise NotHere("bubblewrap is not installed")
     options = ["--chdir", "/", "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
@@ -267,7 +267,7 @@ def floor() -> Command:
     for name in ("tree", "meta", "mounts", "inputs", "bin", "api/arguments", "api/osbuild", "api/remoteloop", "runner"):
         options += ["--ro-bind", str(ENGINE), f"/run/osbuild/{name}"]
     loop = 'for number in $(seq "$0"); do bwrap "$@" -- /bin/true; done'
-    return Command(["/bin/sh", "-c", loop, str(SANDBOXES), *options])
+    return Command(["/bin/sh", "-c", loop, str(number), *options])
 
 
 def against_upstream(name: str, command: Command, theirs: Command | None, recorded: str, limit: float, runs: int = 5) -> Row:
