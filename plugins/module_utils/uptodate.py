@@ -93,6 +93,11 @@ def _engine(params: Mapping[str, Any]) -> list[Any] | None:
         return None
     place = params["libdir"] or os.path.join(ENGINES, "current")
     if not params["libdir"]:
+        # Several may be installed: the one that the controller brought goes before the one that was installed last.
+        wanted = os.path.basename(params["bundle_digest"] or "")
+        own = os.path.join(ENGINES, "bundles", wanted)
+        if wanted and os.path.isdir(own):
+            return [own, wanted, state(os.path.join(own, "osbuild", "__init__.py"))]
         try:
             place = os.path.join(ENGINES, os.path.basename(os.readlink(place)))
         except OSError:

@@ -238,3 +238,21 @@ def test_the_module_gives_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mo
         assert run("build", check=True, **values) == {**long, "would_build": False}
     shutil.rmtree(tmp_path / "out" / "tree")
     assert run("build", **values)["reason"] == "tree is missing"
+
+
+def test_the_engine_that_the_controller_brought_counts_not_the_one_that_is_current(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = place.path / "engines"
+    monkeypatch.setattr(uptodate, "ENGINES", str(root))
+    for digest in ("1" * 64, "2" * 64):
+        (root / "bundles" / digest / "osbuild").mkdir(parents=True)
+        (root / "bundles" / digest / "osbuild" / "__init__.py").touch()
+    for wanted, current in (("1" * 64, "2" * 64), ("1" * 64, "1" * 64), ("2" * 64, "2" * 64)):
+        bundle.activate("1.0.0", current, root)
+        place.params.update(libdir=None, bundle_digest=wanted)
+        found = uptodate._engine(place.params)
+        assert found is not None and (found[0], found[1]) == (str(root / "bundles" / wanted), wanted)
+    place.params.update(bundle_digest=None)
+    found = uptodate._engine(place.params)
+    assert found is not None and found[1].strip() == "2" * 64
