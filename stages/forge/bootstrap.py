@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import conflicts, debconf, dpkg, dpkgdb, initramfs, policy, preinst, usrmerge
+from . import configuring, conflicts, debconf, dpkg, dpkgdb, nosync, policy, preinst, usrmerge
 from .deb import Package
 from .errors import StageError
 from .extract import Listing, extract_all, settle_directories
@@ -65,6 +65,8 @@ def unpack(job: Job, method: str) -> None:
     method: "dpkg", or "auto" and "direct": those that dpkg alone can treat correctly (see `conflicts`) are left to it,
     which "direct" refuses with StageError.
     """
+    if job.unsafe_io:
+        nosync.suppress()
     if method != "dpkg":
         try:
             _direct(job, method)
@@ -159,7 +161,7 @@ def _qualified(packages: Sequence[Package]) -> list[str]:
 def configure(job: Job) -> None:
     """Configure everything, in dpkg's own order, with all triggers, and make each initramfs once."""
     try:
-        with initramfs.deferred(job.env):
+        with configuring.economical(job.env):
             options = dpkg.options(unsafe_io=job.unsafe_io)
             early: list[str] = []
             if job.answers:
