@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Let no program wait for the disk: for this process and all it starts from then on, synchronising does nothing.
 
-dpkg is the least of it: each call of dpkg-divert, update-alternatives, useradd or update-shells synchronises, some of them
-several times. A tree whose making is interrupted is thrown away. A filter of system calls does it, since a preloaded library
-would have to fit each program of the tree. Source: seccomp(2), linux/audit.h.
+What a stage that is interrupted leaves is thrown away, so nobody gains by it; and dpkg is the least of it: each call of
+dpkg-divert, update-alternatives, useradd or update-shells synchronises, some of them several times. A filter of system calls
+does it, since a preloaded library would have to fit each program of the tree. Source: seccomp(2), linux/audit.h.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ Layout: header, data as it comes, then the tables, so that the disk is read once
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import struct
 import sys
@@ -15,6 +17,7 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from .zstd import Zstd
 
@@ -26,7 +29,6 @@ LEVEL = 2
 _SECTOR = 512
 # Disks end at whole sectors, files at anything.
 _UNIT = 64 * CLUSTER
-_ZERO = bytes(CLUSTER)
 # Incompressible clusters that are written together.
 _PLAIN = 128
 _COPIED = 1 << 63
@@ -41,6 +43,11 @@ _HEADER = ">4sIQIIQIIQQIIQQQQIIB7x"
 _HEADER_LENGTH = 112
 _INCOMPATIBLE_COMPRESSION_TYPE = 1 << 3
 _TYPE_ZSTD = 1
+
+
+# Not to give up the interpreter for as little as this.
+_memcmp = ctypes.PyDLL(None).memcmp
+_memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
@@ -96,18 +103,32 @@ class _Writer:
         self.at += len(data)
         return start
 
-    def cluster(self, number: int, data: bytes) -> None:
-        """One cluster of the disk, compressed or, where that is not shorter, as it is."""
-        if len(data) == CLUSTER:
+    def unit(self, unit: _Unit) -> None:
+        """The clusters of a part of the disk, compressed or, where that is not shorter, as they are."""
+        run: list[tuple[int, int]] = []
+        at = 0
+        for number, data in unit.clusters:
+            if isinstance(data, int):
+                run.append((number, data))
+                continue
             # Many at once: each time that compressed data, which lies at any byte, gives way to whole clusters costs room.
             self.plain.append((number, data))
             if len(self.plain) == _PLAIN:
+                at = self._write_run(run, unit.data, at)
                 self._write_plain()
-            return
-        start = self.append(data)
-        more = (start + len(data) - 1) // _SECTOR - start // _SECTOR
-        self._refer(start, len(data))
-        self._enter(number, _COMPRESSED | more << _SECTORS_SHIFT | start)
+        self._write_run(run, unit.data, at)
+
+    def _write_run(self, run: list[tuple[int, int]], data: bytearray, at: int) -> int:
+        """Compressed clusters (number, size) that follow each other in `data` from `at`; where they end. Empties the list."""
+        end = at + sum(size for _ignored, size in run)
+        start = self.append(memoryview(data)[at:end])
+        for number, size in run:
+            more = (start + size - 1) // _SECTOR - start // _SECTOR
+            self._refer(start, size)
+            self._enter(number, _COMPRESSED | more << _SECTORS_SHIFT | start)
+            start += size
+        run.clear()
+        return end
 
     def _write_plain(self) -> None:
         if self.plain:
@@ -161,6 +182,58 @@ class _Writer:
         os.pwrite(self.fd, header.ljust(CLUSTER, b"\0"), 0)
 
 
+@dataclass
+class _Unit:
+    """What is not zero of a part of the disk: (number of the cluster, its size in `data` or, uncompressed, its content)."""
+
+    clusters: list[tuple[int, int | bytes]]
+    data: bytearray
+
+
+class _Packer:
+    """Compresses parts of a disk. Each thread has one of its own.
+
+    spare: buffers of this size that are free again; new memory for each part would cost more than copying into it.
+    """
+
+    def __init__(self, disk: int, zstd: Zstd, level: int, spare: list[bytearray]) -> None:
+        self._disk, self._spare = disk, spare
+        self._compress = zstd.compressor(level)
+        self._room = zstd.bound(CLUSTER)
+        # Whole pages: the kernel copies several times as fast to them.
+        self._source = mmap.mmap(-1, _UNIT)
+        self._zero = ctypes.create_string_buffer(CLUSTER)
+
+    def __call__(self, start: int, end: int) -> _Unit:
+        view = memoryview(self._source)
+        got = os.preadv(self._disk, [view[: end - start]], start)
+        size = -(-got // CLUSTER) * CLUSTER
+        view[got:size] = bytes(size - got)
+        try:
+            data = self._spare.pop()
+        except IndexError:
+            data = bytearray(_UNIT + self._room)
+        source, target = _address(self._source), _address(data)
+        zero = ctypes.addressof(self._zero)
+        clusters: list[tuple[int, int | bytes]] = []
+        done = 0
+        for at in range(0, size, CLUSTER):
+            if _memcmp(source + at, zero, CLUSTER) == 0:
+                continue
+            number = (start + at) >> CLUSTER_BITS
+            packed = self._compress(target + done, self._room, source + at, CLUSTER)
+            if packed < CLUSTER:
+                clusters.append((number, packed))
+                done += packed
+            else:
+                clusters.append((number, bytes(view[at : at + CLUSTER])))
+        return _Unit(clusters, data)
+
+
+def _address(buffer: bytearray | mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
 def convert(source: str, target: str, zstd: Zstd, *, level: int = LEVEL, jobs: int | None = None) -> None:
     """Write the raw disk `source` to `target`, a new file."""
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -168,18 +241,17 @@ def convert(source: str, target: str, zstd: Zstd, *, level: int = LEVEL, jobs: i
     local = threading.local()
     jobs = jobs or len(os.sched_getaffinity(0))
 
-    def compressed(start: int, end: int) -> list[tuple[int, bytes]]:
-        if not hasattr(local, "compress"):
-            local.compress = zstd.compressor(CLUSTER, level)
-        data = os.pread(disk, end - start, start)
-        data += bytes(-len(data) % CLUSTER)
-        found = []
-        for at in range(0, len(data), CLUSTER):
-            cluster = data[at:at + CLUSTER]
-            if cluster != _ZERO:
-                packed = local.compress(cluster)
-                found.append(((start + at) >> CLUSTER_BITS, packed if len(packed) < CLUSTER else cluster))
-        return found
+    spare: list[bytearray] = []
+
+    def compressed(start: int, end: int) -> _Unit:
+        if not hasattr(local, "pack"):
+            local.pack = _Packer(disk, zstd, level, spare)
+        unit: _Unit = local.pack(start, end)
+        return unit
+
+    def finish(unit: _Unit) -> None:
+        writer.unit(unit)
+        spare.append(unit.data)
 
     disk = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -189,15 +261,13 @@ def convert(source: str, target: str, zstd: Zstd, *, level: int = LEVEL, jobs: i
             writer = _Writer(output, -(-size // _SECTOR) * _SECTOR)
             with ThreadPoolExecutor(jobs) as pool:
                 # Few at a time: the disk need not fit into memory.
-                pending: deque[Future[list[tuple[int, bytes]]]] = deque()
+                pending: deque[Future[_Unit]] = deque()
                 for start, end in _extents(disk, size):
                     pending.append(pool.submit(compressed, start, end))
                     if len(pending) > 3 * jobs:
-                        for number, data in pending.popleft().result():
-                            writer.cluster(number, data)
+                        finish(pending.popleft().result())
                 for each in pending:
-                    for number, data in each.result():
-                        writer.cluster(number, data)
+                    finish(each.result())
             writer.finish()
         finally:
             os.close(output)

@@ -24,35 +24,38 @@ class Zstd:
             ("ZSTD_createCCtx", ctypes.c_void_p, []),
             ("ZSTD_freeCCtx", size, [ctypes.c_void_p]),
             ("ZSTD_compressCCtx", size,
-             [ctypes.c_void_p, ctypes.c_char_p, size, ctypes.c_char_p, size, ctypes.c_int]),
+             [ctypes.c_void_p, ctypes.c_void_p, size, ctypes.c_void_p, size, ctypes.c_int]),
         ):
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
         self._library = library
 
-    def compressor(self, block: int, level: int) -> Compressor:
-        """For blocks of at most `block` bytes; each thread needs one of its own."""
-        return Compressor(self._library, block, level)
+    def compressor(self, level: int) -> Compressor:
+        """Each thread needs one of its own."""
+        return Compressor(self._library, level)
+
+    def bound(self, size: int) -> int:
+        """Room for whatever `size` bytes are compressed to."""
+        return int(self._library.ZSTD_compressBound(size))
 
 
 class Compressor:
     """Compresses blocks, each to a frame of its own."""
 
-    def __init__(self, library: ctypes.CDLL, block: int, level: int) -> None:
+    def __init__(self, library: ctypes.CDLL, level: int) -> None:
         self._library, self._level = library, level
         self._context = library.ZSTD_createCCtx()
         if not self._context:
             raise MemoryError("libzstd got no memory")
-        self._room = library.ZSTD_compressBound(block)
-        self._buffer = ctypes.create_string_buffer(self._room)
+        self._compress, self._is_error = library.ZSTD_compressCCtx, library.ZSTD_isError
 
-    def __call__(self, data: bytes) -> bytes:
-        size = self._library.ZSTD_compressCCtx(
-            self._context, self._buffer, self._room, data, len(data), self._level
-        )
-        if self._library.ZSTD_isError(size):
-            raise ValueError(f"libzstd cannot compress {len(data)} bytes")
-        return ctypes.string_at(self._buffer, size)
+    def __call__(self, target: int, room: int, source: int, size: int) -> int:
+        """Compress `size` bytes from one address to another, where `room` is at least the bound; how many bytes that makes."""
+        made = self._compress(self._context, target, room, source, size, self._level)
+        # Of an error the number is close to the largest one.
+        if made > room and self._is_error(made):
+            raise ValueError(f"libzstd cannot compress {size} bytes")
+        return int(made)
 
     def __del__(self) -> None:
         if getattr(self, "_context", None):
