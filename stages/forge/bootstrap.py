@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import configuring, conflicts, debconf, dpkg, dpkgdb, nosync, policy, preinst, usrmerge
+from . import configuring, conflicts, debconf, dpkg, dpkgdb, initramfs, nosync, policy, preinst, usrmerge
 from .deb import Package
 from .errors import StageError
 from .extract import Listing, extract_all, settle_directories
@@ -158,10 +158,13 @@ def _qualified(packages: Sequence[Package]) -> list[str]:
     return [package.qualified for package in packages if dpkgdb.is_known(package)]
 
 
-def configure(job: Job) -> None:
-    """Configure everything, in dpkg's own order, with all triggers, and make each initramfs once."""
+def configure(job: Job, method: str) -> None:
+    """Configure everything, in dpkg's own order, with all triggers, and make each initramfs once.
+
+    method: see `unpack`; "dpkg" has everything else done in the plain way, too.
+    """
     try:
-        with configuring.economical(job.env):
+        with initramfs.deferred(job.env) if method == "dpkg" else configuring.economical(job.env):
             options = dpkg.options(unsafe_io=job.unsafe_io)
             early: list[str] = []
             if job.answers:

@@ -34,30 +34,31 @@ exec {_REAL} "$@"
 
 # What the program does with each file is kept: the name goes to an interpreter of the version it must be compiled by. Only
 # that there is one for each call is not.
-_COMPILE = f"""
+COMPILE = """
 import subprocess, sys
-with open({_PROGRAM!r}, encoding="utf-8") as file:
-    program = {{"__name__": "py3compile", "exit": sys.exit}}
-    exec(compile(file.read(), {_PROGRAM!r}, "exec"), program)
-names = {{}}
+name, requests = sys.argv[1:]
+with open(name, encoding="utf-8") as file:
+    program = {"__name__": "py3compile", "exit": sys.exit}
+    exec(compile(file.read(), name, "exec"), program)
+names = {}
 def collect(version, optimize, workers):
     if not isinstance(version, str):
         version = program["vrepr"](version)
-    wanted = names.setdefault((version, bool(optimize)), {{}})
+    wanted = names.setdefault((version, bool(optimize)), {})
     while True:
         wanted[(yield)] = None
 program["py_compile"] = collect
-with open({_REQUESTS!r}, encoding="utf-8", errors="surrogateescape") as file:
-    requests = list(dict.fromkeys(tuple(line.split("\\0")[:-1]) for line in file))
+with open(requests, encoding="utf-8", errors="surrogateescape") as file:
+    calls = list(dict.fromkeys(tuple(line.split("\\0")[:-1]) for line in file))
 failed = 0
-for request in requests:
+for call in calls:
     program["STDINS"].clear()
-    sys.argv = [{_PROGRAM!r}, *request]
+    sys.argv = [name, *call]
     try:
         program["main"]()
     except SystemExit as end:
         if end.code:
-            print("py3compile", *request, "failed with exit status", end.code)
+            print("py3compile", *call, "failed with exit status", end.code)
             failed = 1
 for (version, optimize), wanted in names.items():
     if wanted:
@@ -110,8 +111,8 @@ def start(env: Mapping[str, str]) -> Compiling:
     if not os.path.exists(_REQUESTS):
         return Compiling(None)
     with open(_BATCH, "w", encoding="utf-8") as file:
-        file.write(_COMPILE)
+        file.write(COMPILE)
     return Compiling(subprocess.Popen(
-        ["python3", _BATCH], executable="/usr/bin/python3", env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, start_new_session=True,
+        ["python3", _BATCH, _PROGRAM, _REQUESTS], executable="/usr/bin/python3", env=dict(env), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     ))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from . import aptmarks, command, dpkg, dpkgdb, initramfs
+from . import aptmarks, command, dpkg, dpkgdb, initramfs, nosync
 from .deb import Package
 from .errors import StageError
 from .order import batches
@@ -141,6 +141,8 @@ class Change:
 
     def apply(self) -> None:
         """Remove, unpack, configure. Raises StageError with dpkg's reason or a script's output."""
+        if self.unsafe_io:
+            nosync.suppress()
         base = [*dpkg.options(unsafe_io=self.unsafe_io, conffiles=self.conffiles), *self.options]
         for action, wanted in (("--remove", self.remove), ("--purge", self.purge)):
             names = []

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the scripts of many packages call again and again while they are configured, done once or started faster.
+"""What the scripts of many packages call again and again while they are configured, done once.
 
-Each of it covers a program of the tree, so no package may be unpacked meanwhile: dpkg cannot replace a covered file.
+Each covers a program of the tree, so no package may be unpacked meanwhile: dpkg cannot replace a covered file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from . import bytecode, initramfs, warmperl
+from . import bytecode, initramfs
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def economical(env: Mapping[str, str]) -> Iterator[None]:
     Raises StageError when one of them cannot be made.
     """
     with initramfs.deferred(env):
-        with bytecode.deferred(), warmperl.started(env):
+        with bytecode.deferred():
             yield
         compiling = bytecode.start(env)
     compiling.finish()
