@@ -48,6 +48,16 @@ def pipeline_input(name: str) -> Item:
     return {"tree": {"type": "org.osbuild.tree", "origin": "org.osbuild.pipeline", "references": [f"name:{name}"]}}
 
 
+def inline(name: str, content: bytes) -> tuple[Item, Item]:
+    """An input with one file, and what the manifest needs for it."""
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    item = {"encoding": "base64", "data": base64.b64encode(content).decode()}
+    return (
+        {name: {"type": "org.osbuild.files", "origin": "org.osbuild.source", "references": [checksum]}},
+        {"sources": {"org.osbuild.inline": {"items": {checksum: item}}}},
+    )
+
+
 def truncate(mib: int) -> Item:
     return stage("truncate", {"filename": DISK, "size": f"{mib}M"})
 
@@ -124,8 +134,7 @@ def encrypted() -> Item:
     outer = {"outer": loop()}
     inner = {**outer, "device": luks("outer")}
     mounts = [mount("ext4", "device")]
-    checksum = f"sha256:{hashlib.sha256(KEY).hexdigest()}"
-    key = {"key": {"type": "org.osbuild.files", "origin": "org.osbuild.source", "references": [checksum]}}
+    key, extra = inline("key", KEY)
     image = [
         truncate(96),
         format_luks({"device": loop()}),
@@ -133,8 +142,6 @@ def encrypted() -> Item:
         write(inner, mounts),
         stage("debian.luks-key", {"passphrase": PASSPHRASE, "pbkdf": PBKDF}, {"device": loop()}, inputs=key),
     ]
-    item = {"encoding": "base64", "data": base64.b64encode(KEY).decode()}
-    extra = {"sources": {"org.osbuild.inline": {"items": {checksum: item}}}}
     return whole(image, {"outer": loop(), "device": luks("outer", KEY.decode().strip())}, mounts, extra)
 
 
@@ -190,12 +197,14 @@ def systemd_boot() -> Item:
     found = partitions()
     disk = {"disk": loop(partscan=True)}
     mounts = [mount("ext4", "disk", partition=2), mount("fat", "disk", "/efi", partition=1)]
-    system = {"from": "input://tree/etc/hostname", "to": "mount://root/etc/os-release"}
+    release, extra = inline("release", b"ID=tiny\n")
+    (checksum,) = release["release"]["references"]
+    system = {"from": f"input://release/{checksum}", "to": "mount://root/etc/os-release"}
     found["pipelines"][1]["stages"] += [
-        stage("copy", {"paths": [system]}, disk, mounts, inputs=pipeline_input("source")),
+        stage("copy", {"paths": [system]}, disk, mounts, inputs=release),
         stage("bootctl.install.root", {"root": "mount://root/", "random-seed": "no"}, disk, mounts),
     ]
-    return found
+    return {**found, **extra}
 
 
 def failing() -> Item:
