@@ -62,9 +62,10 @@ def test_a_disk_of_another_format_is_read_back(
 
 
 def test_an_appliance_describes_the_disk_it_holds(built: Built, distro: str, tmp_path: Path) -> None:
-    with tarfile.open(built("ova", distro) / "image.ova") as archive:
+    image = built("ova", distro) / "image.ova"
+    with tarfile.open(image) as archive:
         assert archive.getnames()[0] == "image.ovf"
-        archive.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-C", tmp_path, "-xf", image], check=True)
     manifest = (tmp_path / "image.mf").read_text()
     for name in ("image.ovf", "image.vmdk"):
         digest = subprocess.run(["sha256sum", tmp_path / name], check=True, capture_output=True, text=True).stdout.split()[0]
