@@ -136,7 +136,7 @@ def _files(definition: Definition, manifest: Manifest, layout: Layout | None) ->
             item["ensure_parents"] = True
         directories.append(item)
     files: list[dict[str, Any]] = []
-    for own in system_files(definition):
+    for own in system_files(definition, layout):
         item = {"path": own.path, "mode": own.mode, "ensure_parents": True}
         files.append({**item, "source": manifest.add_inline(own.text.encode())})
     for file in wanted.files:

@@ -9,6 +9,7 @@ from .access import access_files
 from .definition import Definition
 from .firstboot import first_boot_files, first_boot_units
 from .kernelinstall import kernel_install_files
+from .layout import Layout
 from .openscap import scap_files
 from .packagesets import TIME_DAEMONS, named, own_network_setup
 from .systemfile import SystemFile
@@ -40,6 +41,8 @@ WantedBy=multi-user.target
 """
 
 # The root is the last partition: it takes what a bigger disk offers; the file system follows by x-systemd.growfs.
+# systemd-repart makes a partition that it does not find, so this is for disks that have one of the type: the root is not on
+# LVM, encrypted, or of a type of the blueprint's own.
 _REPART_ROOT = """[Partition]
 Type=root
 """
@@ -123,8 +126,11 @@ def _time_servers(definition: Definition) -> SystemFile | None:
     return SystemFile("/etc/systemd/timesyncd.conf.d/50-image.conf", f"[Time]\nNTP={' '.join(servers)}\n")
 
 
-def system_files(definition: Definition) -> list[SystemFile]:
-    """All files that follow from the definition, beside those the blueprint holds itself."""
+def system_files(definition: Definition, layout: Layout | None = None) -> list[SystemFile]:
+    """All files that follow from the definition, beside those the blueprint holds itself.
+
+    *layout*: partitions that are not to be told from the definition alone.
+    """
     result: list[SystemFile] = []
     if name := hostname(definition):
         result.append(SystemFile("/etc/hosts", hosts(name)))
@@ -135,7 +141,8 @@ def system_files(definition: Definition) -> list[SystemFile]:
     if definition.image_type.bootable:
         result.append(SystemFile("/etc/systemd/system.conf.d/50-image.conf", _PATIENCE))
     if definition.image_type.disk:
-        result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
+        if layout is None or layout.root.partition.type == definition.architecture.boot_loader.root_type:
+            result.append(SystemFile("/etc/repart.d/50-root.conf", _REPART_ROOT))
         if definition.image_type.ostree:
             result.append(SystemFile(f"/etc/systemd/system/{GROW_UNIT}", _GROW))
         elif definition.boot_loader == "grub" and "grub-cloud-amd64" in definition.architecture.boot_loader.packages:

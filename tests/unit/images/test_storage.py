@@ -69,6 +69,18 @@ def test_partitions_do_not_overlap_and_what_can_grow_is_last(define, customizati
     assert layout == plan_layout(define(customizations, image_type="raw"), PACKAGES)
 
 
+@pytest.mark.parametrize(
+    ("layout", "grows"),
+    [("filesystem", True), ("btrfs", True), ("lvm", False), ("lvm mode", False), ("dos", False), ("encrypted", False),
+     ("encrypted lvm", False), ("encrypted btrfs", False)],
+)  # fmt: skip
+def test_only_a_partition_that_is_there_is_to_be_enlarged(define, resolve, layout, grows):
+    definition = define(LAYOUTS[layout], image_type="raw")
+    system = next(one for one in make_manifest(definition, resolve(definition)).to_dict()["pipelines"] if one["name"] == "os")
+    files = next(one["options"]["files"] for one in system["stages"] if one["type"] == "org.osbuild.debian.files")
+    assert ("/etc/repart.d/50-root.conf" in [one["path"] for one in files]) == grows
+
+
 @every_layout
 def test_grub_finds_kernels_on_a_file_system_that_it_reads(define, customizations):
     layout = plan_layout(define(customizations, image_type="raw"), PACKAGES)
