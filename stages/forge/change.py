@@ -154,17 +154,19 @@ class Change:
             if names:
                 # The state after the whole change is known to be consistent; on the way to it, it need not be.
                 dpkg.run([*base, "--force-depends", action, *names], self.env)
-        with initramfs.deferred(self.env):
-            for unpack, configure in batches(self.changed) if self.changed else []:
-                if unpack:
-                    dpkg.run(
-                        [*base, "--auto-deconfigure", "--no-triggers", "--unpack", *dpkg.archives(unpack)],
-                        self.env, self.changed,
-                    )
-                if configure:
-                    names = [package.qualified for package in configure]
+        for unpack, configure in batches(self.changed) if self.changed else []:
+            if unpack:
+                dpkg.run(
+                    [*base, "--auto-deconfigure", "--no-triggers", "--unpack", *dpkg.archives(unpack)],
+                    self.env, self.changed,
+                )
+            if configure:
+                names = [package.qualified for package in configure]
+                with initramfs.covered():
                     dpkg.run([*base, "--no-triggers", "--configure", *names], self.env, self.changed)
+        with initramfs.covered():
             dpkg.run([*base, "--configure", "-a"], self.env, self.changed)
+        initramfs.make(self.env)
 
     def mark(
         self, *, auto: Sequence[str], manual: Sequence[str], hold: Sequence[str], unhold: Sequence[str]

@@ -47,10 +47,10 @@ def _requests() -> list[list[str]]:
 
 
 @contextmanager
-def deferred(env: Mapping[str, str]) -> Iterator[None]:
-    """Defer initramfs images over the body, then make them. Nothing at all in a tree without initramfs-tools.
+def covered() -> Iterator[None]:
+    """Over the body images are only asked for; `make` makes them. Nothing at all in a tree without initramfs-tools.
 
-    Raises StageError when an image cannot be made.
+    The body must not replace the program itself, so nothing that brings it is unpacked there.
     """
     if not os.path.isfile(_PROGRAM) or os.path.islink(_PROGRAM):
         yield
@@ -67,8 +67,20 @@ def deferred(env: Mapping[str, str]) -> Iterator[None]:
     finally:
         mounts.umount(_PROGRAM)
         mounts.umount(_REAL)
+
+
+def make(env: Mapping[str, str]) -> None:
+    """Make what was asked for while `covered`. Raises StageError when an image cannot be made."""
     for words in _requests():
         finished = command.run(["update-initramfs", *words], env)
         if finished.status:
             raise StageError(f"update-initramfs {' '.join(words)} failed with exit status {finished.status}"
                              f"{finished.quoted()}")
+
+
+@contextmanager
+def deferred(env: Mapping[str, str]) -> Iterator[None]:
+    """Defer initramfs images over the body, which unpacks nothing, then make them. Raises StageError when one cannot be made."""
+    with covered():
+        yield
+    make(env)

@@ -94,6 +94,23 @@ def test_an_upgrade_keeps_a_changed_conffile_unless_told_otherwise(apt: Apt, wor
     assert state(tree)["app"] == "ii 3"
 
 
+def test_initramfs_tools_are_upgraded_and_make_one_image_at_the_end(apt: Apt, workshop: Workshop, tree: Path) -> None:
+    def maker(version: str) -> Path:
+        return workshop.deb(
+            "initramfs-tools", {"usr/sbin/update-initramfs": f"#!/bin/sh\necho {version} \"$@\" >>/root/made\n"},
+            version=version, modes={"usr/sbin/update-initramfs": 0o755}, scripts={"postinst": "update-initramfs -u\n"},
+        )
+
+    kernel = workshop.deb("kernel", scripts={"postinst": "update-initramfs -c -k 6.1\ntest ! -e /root/made\n"})
+    succeeded(apt(maker("1")))
+    assert (tree / "root/made").read_text() == "1 -u\n"
+    (tree / "root/made").unlink()
+    succeeded(apt(maker("2"), kernel, install=["kernel"]))
+    assert state(tree, ("initramfs-tools",)) == {"initramfs-tools": "ii 2"}
+    assert (tree / "root/made").read_text() == "2 -c -k 6.1\n"
+    audit(tree)
+
+
 def test_an_upgrade_can_be_forbidden(apt: Apt, workshop: Workshop, tree: Path) -> None:
     path = workshop.deb("tool", version="3")
     assert "installed as 2; option upgrade is false, so 3 cannot replace it" in last_line(apt(path, upgrade=False))
