@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The two GVariant types that detached metadata of commits needs: a{sv} with values left as they are, and aay.
+"""The GVariant types that OSTree's objects need: a{sv} with values left as they are, aay, and tuples of byte strings.
 
 Source: the GVariant specification, "Serialisation format": variable-sized members are followed by the offsets of
 their ends, little-endian, as wide as the whole container's size demands.
@@ -42,6 +42,22 @@ def _items(data: bytes, alignment: int) -> list[bytes]:
         found.append(data[at:end])
         at = end
     return found
+
+
+def pack_array(items: list[bytes]) -> bytes:
+    """An array of variable-sized items that need no alignment."""
+    return _array(items, 1)
+
+
+def pack_tuple(members: list[bytes], numbers: bytes = b"") -> bytes:
+    """A tuple of fixed-sized numbers, in their serialised form, and variable-sized members that need no alignment."""
+    ends, end = [], len(numbers)
+    for member in members[:-1]:
+        end += len(member)
+        ends.append(end)
+    body = numbers + b"".join(members)
+    width = _width(len(body), len(ends))
+    return body + b"".join(end.to_bytes(width, "little") for end in reversed(ends))
 
 
 def pack_strings(items: list[bytes]) -> bytes:

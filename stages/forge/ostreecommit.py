@@ -7,11 +7,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-import tempfile
 
 from . import intree, ostreerepo, ostreesign
 from .ed25519 import Key
 from .errors import StageError
+from .ostreeobjects import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _COLLECTION = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)+")
+# libostree's own, where archive.zlib-level says nothing.
+_LEVEL = 6
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def arguments(options: Mapping[str, Any], tree: str, parent: str | None, epoch: int | None) -> list[str]:
-    """Options of `ostree commit` for the stage's `options`. StageError for what cannot be."""
-    words = [f"--branch={ostreerepo.check_ref('ref', options['ref'])}", f"--tree=dir={tree}"]
+    """Options of `ostree commit` for the stage's `options`, all but the tree. StageError for what cannot be."""
+    words = [f"--branch={ostreerepo.check_ref('ref', options['ref'])}"]
     metadata = dict(options.get("metadata", {}))
     for key in metadata:
         if not _KEY.fullmatch(key) or key.startswith("ostree."):
@@ -74,30 +76,23 @@ def make_repository(repo: str, options: Mapping[str, Any]) -> None:
         ostreerepo.run("config", "set", "archive.zlib-level", str(int(options["compression-level"])), f"--repo={repo}")
 
 
-def commit(repo: str, words: Sequence[str], ref: str, previous: tuple[str, str] | None) -> str:
-    """Commit into the archive repository `repo` and return the id; previous: the repository and id of the parent.
+def commit(repo: str, tree: str, words: Sequence[str], options: Mapping[str, Any], previous: tuple[str, str] | None) -> str:
+    """Commit `tree` into the archive repository `repo` and return the id; previous: the repository and id of the parent.
 
-    Compressing is what takes the time. With a parent, the commit is made in a scratch repository that does not
-    compress, and only objects that the parent lacks are compressed on the way into `repo`.
+    Compressing is what takes the time: with a parent, only what that lacks is compressed.
     """
-    if previous is None:
-        ostreerepo.run("commit", *words, "--fsync=false", f"--repo={repo}")
-    else:
+    words = [*words, "--fsync=false", f"--repo={repo}"]
+    if previous is not None:
         source, parent = previous
         ostreerepo.pull(source, repo, parent)
-        os.makedirs("/var/tmp", exist_ok=True)
-        with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="commit") as scratch:
-            ostreerepo.run("init", "--mode=bare", f"--repo={scratch}")
-            if collection := _collection(repo):
-                ostreerepo.run("config", "set", "core.collection-id", collection, f"--repo={scratch}")
-            ostreerepo.run("commit", *words, "--fsync=false", f"--repo={scratch}")
-            ostreerepo.pull(scratch, repo, ref)
-    return ostreerepo.run("rev-parse", ref, f"--repo={repo}").strip()
-
-
-def _collection(repo: str) -> str | None:
-    with open(os.path.join(repo, "config"), encoding="utf8") as file:
-        return next((line.partition("=")[2].strip() for line in file if line.startswith("collection-id=")), None)
+    if previous is None or "--selinux-policy-from-base" in words:
+        ostreerepo.run("commit", f"--tree=dir={tree}", *words)
+    else:
+        writer = Writer(repo, int(options.get("compression-level", _LEVEL)))
+        content = writer.commit(tree)
+        ostreerepo.run("commit", f"--tree=ref={content}", *words)
+        writer.forget(content)
+    return ostreerepo.run("rev-parse", options["ref"], f"--repo={repo}").strip()
 
 
 def key_file(location: str, option: str, args: Mapping[str, Any]) -> str:

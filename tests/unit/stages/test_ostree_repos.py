@@ -128,6 +128,53 @@ class TestCommit:
         with pytest.raises(StageError, match="inputs.tree is missing"):
             load("ostree.commit").main({"tree": str(tree), "options": {"ref": REF}})
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="owners and attributes are root's to set")
+    def test_a_commit_with_a_parent_is_what_ostree_makes_of_the_tree(self, commit, source, tmp_path) -> None:
+        first = commit("a")
+        (source / "usr/bin/tool").chmod(0o4755)
+        (source / "usr/etc/passwd").unlink()
+        (source / "usr/empty").touch()
+        (source / "usr/big").write_bytes(os.urandom(3 << 19) + bytes(1 << 20))
+        os.link(source / "usr/big", source / "usr/same")
+        os.symlink("../ünd/\n", source / "usr/link")
+        (source / "usr/empty.d").mkdir(mode=0o1777)
+        os.chown(source / "usr/empty.d", 12, 70000)
+        os.chown(source / "usr/link", 1, 2, follow_symlinks=False)
+        for path, name, value in (("usr/bin/tool", "security.capability", bytes.fromhex("0100000200040000") + bytes(12)),
+                                  ("usr/big", "user.b", b""), ("usr/big", "user.a", b"x" * 300), ("usr/etc", "user.c", b"\0")):
+            os.setxattr(source / path, name, value)
+        # Enough entries for offsets of more than one byte.
+        for number in range(300):
+            (source / f"usr/many-{number}").write_text(str(number))
+        second = commit("b", inputs={"previous": as_input(first)}, epoch=EPOCH + 1, **{"compression-level": 9})
+        repo = second / "repo"
+        ostree("fsck", f"--repo={repo}")
+        plain = tmp_path / "plain"
+        ostree("init", "--mode=archive", f"--repo={plain}")
+        words = (f"--branch={REF}", f"--tree=dir={source}", f"--parent={made(first)}", f"--timestamp=@{EPOCH + 1}")
+        ostree("commit", f"--repo={plain}", *words)
+        assert ostree("rev-parse", REF, f"--repo={plain}") == made(second)
+        objects = {path.relative_to(repo): path.stat().st_size for path in (repo / "objects").rglob("*.*")}
+        assert {str(path) for path in objects if path.suffix == ".commit"} == {
+            f"objects/{one[:2]}/{one[2:]}.commit" for one in (made(first), made(second))
+        }
+        for path in (plain / "objects").rglob("*.filez"):
+            assert objects[path.relative_to(plain)] <= path.stat().st_size + 16
+
+    @pytest.mark.parametrize(
+        ("add", "message"),
+        [
+            (lambda path: os.mkfifo(path / "pipe"), "pipe: OSTree holds files, links and directories only"),
+            (lambda path: os.symlink("x", os.fsencode(path) + b"/\xff"), "xff': OSTree takes names and targets of links in UTF-8 only"),
+            (lambda path: os.symlink(b"\xff", os.fsencode(path) + b"/x"), "x': OSTree takes names and targets of links in UTF-8 only"),
+        ],
+    )
+    def test_what_a_commit_cannot_hold_is_refused(self, commit, source, add, message) -> None:
+        first = commit("a")
+        add(source)
+        with pytest.raises(StageError, match=message):
+            commit("b", inputs={"previous": as_input(first)})
+
     def test_another_parent_than_the_previous_is_refused(self, commit) -> None:
         first = commit("a")
         with pytest.raises(StageError, match="but the input 'previous' holds"):
