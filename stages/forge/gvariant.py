@@ -10,6 +10,8 @@ from __future__ import annotations
 
 
 def _width(body: int, offsets: int) -> int:
+    if body + offsets < 256:
+        return 1
     return next(width for width in (1, 2, 4, 8) if body + offsets * width < 1 << 8 * width)
 
 
@@ -57,7 +59,8 @@ def pack_tuple(members: list[bytes], numbers: bytes = b"") -> bytes:
         ends.append(end)
     body = numbers + b"".join(members)
     width = _width(len(body), len(ends))
-    return body + b"".join(end.to_bytes(width, "little") for end in reversed(ends))
+    ends.reverse()
+    return body + (bytes(ends) if width == 1 else b"".join(end.to_bytes(width, "little") for end in ends))
 
 
 def pack_strings(items: list[bytes]) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 import zlib
 
 from . import gvariant
@@ -24,12 +25,15 @@ _BLOCK = 1 << 20
 
 
 def _numbers(*values: int) -> bytes:
-    return b"".join(value.to_bytes(4, "big") for value in values)
+    return struct.pack(f">{len(values)}I", *values)
 
 
 def _attributes(path: str) -> bytes:
     """Extended attributes, a(ayay) in the order of their names; libostree leaves out those without a value."""
-    names = sorted(os.fsencode(name) for name in os.listxattr(path, follow_symlinks=False))
+    found = os.listxattr(path, follow_symlinks=False)
+    if not found:
+        return b""
+    names = sorted(os.fsencode(name) for name in found)
     values = ((name + b"\0", os.getxattr(path, name, follow_symlinks=False)) for name in names)
     return gvariant.pack_array([gvariant.pack_tuple([name, value]) for name, value in values if value])
 
@@ -93,17 +97,19 @@ class Writer:
         fields = [_text(os.readlink(entry.path) if link else "", entry.path), _attributes(entry.path)]
         numbers = _numbers(info.st_uid, info.st_gid, info.st_mode, 0)
         digest = hashlib.sha256(_sized(gvariant.pack_tuple(fields, numbers)))
-        header = _sized(gvariant.pack_tuple(fields, (0 if link else info.st_size).to_bytes(8, "big") + numbers))
         if link:
-            self._write(digest.digest(), "filez", header)
-            return digest.digest()
+            checksum = digest.digest()
+            self._write(checksum, "filez", _sized(gvariant.pack_tuple(fields, bytes(8) + numbers)))
+            return checksum
         with open(entry.path, "rb", buffering=0) as file:
-            while block := file.read(_BLOCK):
+            left = info.st_size
+            while left > 0 and (block := file.read(_BLOCK)):
                 digest.update(block)
+                left -= len(block)
             checksum = digest.digest()
             if not os.path.exists(self._path(checksum, "filez")):
                 file.seek(0)
-                self._write(checksum, "filez", header, file)
+                self._write(checksum, "filez", _sized(gvariant.pack_tuple(fields, info.st_size.to_bytes(8, "big") + numbers)), file)
         if info.st_nlink > 1:
             self._links[place] = checksum
         return checksum
