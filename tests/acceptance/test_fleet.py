@@ -56,7 +56,7 @@ pytestmark = [
 # What a machine needs for Ansible, a service whose absence makes it sick, and restarts after a panic.
 BLUEPRINT = """\
 name = "edge"
-version = "{version}"
+version = "{version}.0.0"
 
 [[packages]]
 name = "openssh-server"
