@@ -242,11 +242,13 @@ class Task:
             self.setting(group, key, name, value)
         for remote, state in wanted:
             self.have_remote(remote, state)
-        with self.repository.publishing():
-            if self.params["prune"] is not None:
-                self.prune()
-            if self.params["summary"]:
-                self.summary()
+        if self.params["prune"] is not None or self.params["summary"]:
+            # Not otherwise: the repository of a running system is mounted read-only, so there can be no lock.
+            with self.repository.publishing():
+                if self.params["prune"] is not None:
+                    self.prune()
+                if self.params["summary"]:
+                    self.summary()
         if self.params["verify"]:
             self.verify()
         self.result["refs"] = len(refs.heads(self.repository))

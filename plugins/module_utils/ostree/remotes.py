@@ -93,18 +93,24 @@ def differences(repository: Repository, remote: Remote) -> dict[str, tuple[str |
 def apply(repository: Repository, remote: Remote) -> None:
     """Have the remote as wanted."""
     changes = differences(repository, remote)
-    if _KEYS in changes:
-        # Keys that are no longer wanted must not stay trusted.
-        keyring(repository, remote.name).unlink(missing_ok=True)
-    for key, (_there, value) in changes.items():
-        if key != _KEYS:
-            repository.set(remote.group, key, value)
+    wanted = {key: value for key, (_there, value) in changes.items() if key != _KEYS}
+    if _KEYS in changes and keyring(repository, remote.name).exists():
+        # Keys that are no longer wanted must not stay trusted, and they go with the remote.
+        there = repository.settings().get(remote.group, {})
+        remove(repository, remote.name)
+        wanted = {key: value for key, value in there.items() if key != _KEYS} | wanted
+    for key, value in wanted.items():
+        repository.set(remote.group, key, value)
     for path in remote.gpg_keys if _KEYS in changes else ():
         run("remote", "gpg-import", f"--keyring={path}", remote.name, repo=repository.path)
-    if _KEYS in changes:
+    if _KEYS in changes and (remote.gpg_keys or _KEYS in repository.settings().get(remote.group, {})):
         repository.set(remote.group, _KEYS, changes[_KEYS][1])
 
 
 def remove(repository: Repository, name: str) -> None:
     run("remote", "delete", "--if-exists", name, repo=repository.path)
-    keyring(repository, name).unlink(missing_ok=True)
+    # Only libostree writes to the repository of a running system: it is mounted read-only, and libostree knows how to
+    # have it otherwise. So nothing is unlinked that it has removed.
+    ring = keyring(repository, name)
+    if ring.exists():
+        ring.unlink()

@@ -56,6 +56,15 @@ def test_a_repository_is_made_set_up_and_removed(ostree_on_path: str, tmp_path: 
     assert module("ostree_repo_info", path=path)["exists"] is False
 
 
+@root
+def test_the_remote_of_a_machine_is_set_without_a_lock_in_its_repository(lab: Lab, gpg_home: Path) -> None:
+    path = lab.sysroot() / "ostree" / "repo"
+    # A directory can be opened for writing as little as a file of a repository that is mounted read-only.
+    (path / "forge.lock").mkdir()
+    remote = {"name": "forge", "url": "https://ostree.example.com/repo", "gpg_keys": [str(gpg_home / "repo.gpg")]}
+    four_steps("ostree_repo", path=str(path), mode="bare", remotes=[remote])
+
+
 def test_only_a_repository_is_removed(ostree_on_path: str, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     refused = module("ostree_repo", path=str(tmp_path / "precious"), state="absent")

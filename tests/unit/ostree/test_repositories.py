@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import gzip
 import os
 import random
@@ -317,8 +318,16 @@ def test_a_signing_key_must_be_clear(gpg_home: Path, tmp_path: Path) -> None:
         signatures.gpg_key(home)
 
 
-def test_remotes_are_written_once_and_lose_keys_that_are_no_longer_wanted(lab: Lab, gpg_home: Path, tmp_path: Path) -> None:
+def refuse(*_ignored: object, **_more: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def test_remotes_are_written_once_and_lose_keys_that_are_no_longer_wanted(
+    lab: Lab, gpg_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = Repository(lab.init("client", "bare-user"))
+    # On a machine only libostree may write there.
+    monkeypatch.setattr(Path, "unlink", refuse)
     other = make_key(tmp_path / "other", "other")
     wanted = remotes.Remote("forge", f"file://{lab.server}", gpg_keys=(gpg_home / "repo.gpg", other))
     assert set(remotes.differences(repository, wanted)) == {"url", "gpg-verify", "gpg-verify-summary", "forge-keys"}
@@ -329,6 +338,10 @@ def test_remotes_are_written_once_and_lose_keys_that_are_no_longer_wanted(lab: L
     remotes.apply(repository, fewer)
     listed = run("ostree", "remote", "gpg-list-keys", f"--repo={repository.path}", "forge")
     assert "repo@" in listed and "other@" not in listed
+    none = remotes.Remote("forge", f"file://{lab.server}", gpg_verify=False, settings={"proxy": "http://proxy.example.com"})
+    remotes.apply(repository, none)
+    assert remotes.differences(repository, none) == {} and not remotes.keyring(repository, "forge").exists()
+    assert repository.settings()[none.group] == none.wanted()
     remotes.remove(repository, "forge")
     assert remotes.names(repository) == [] and not remotes.keyring(repository, "forge").exists()
 
