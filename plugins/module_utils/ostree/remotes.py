@@ -98,7 +98,7 @@ def apply(repository: Repository, remote: Remote) -> None:
         # Keys that are no longer wanted must not stay trusted, and they go with the remote.
         there = repository.settings().get(remote.group, {})
         remove(repository, remote.name)
-        wanted = {key: value for key, value in there.items() if key != _KEYS} | wanted
+        wanted = {**{key: value for key, value in there.items() if key != _KEYS}, **wanted}
     for key, value in wanted.items():
         repository.set(remote.group, key, value)
     for path in remote.gpg_keys if _KEYS in changes else ():
