@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .fetch import INTERRUPTED, Contexts, FetchError, Session, Tls
+from .fetch import INTERRUPTED, Contexts, FetchError, Session, Sink, Tls
 from .proxies import Proxies
 
 # Small files from afar are a matter of round trips. curl opens 50 connections.
@@ -44,19 +44,63 @@ def storing() -> Iterator[None]:
         raise CannotStore(error.strerror) from error
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a file can be had: `shown` is the URL without credentials."""
+
+    url: str
+    shown: str
+    host: str
+
+
+class Part:
+    """What has arrived of a file in `path`, and its checksum so far. Open only while it is a context, once per attempt."""
+
+    def __init__(self, path: str, algorithm: str) -> None:
+        self._path = path
+        self._algorithm = algorithm
+        self._hasher = hashlib.new(algorithm, usedforsecurity=False)
+        self._fd = -1
+        self.sink = Sink(self._write, self._reset)
+
+    def __enter__(self) -> Part:
+        with storing():
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        return self
+
+    def __exit__(self, *_ignored: object) -> None:
+        with storing():
+            os.close(self._fd)
+
+    def _write(self, data: memoryview) -> None:
+        self._hasher.update(data)
+        with storing():
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def _reset(self) -> None:
+        self._hasher = hashlib.new(self._algorithm, usedforsecurity=False)
+        with storing():
+            os.ftruncate(self._fd, 0)
+
+    def hexdigest(self) -> str:
+        return self._hasher.hexdigest()
+
+
 @dataclass
 class Task:
-    """One file to fetch: `checksum` is ALGORITHM:HEX and the file's name, `shown` the URL without credentials.
+    """One file to fetch: `checksum` is ALGORITHM:HEX and the file's name, `places` are tried in turn.
 
     At the end `done` tells whether the file is there; if not, `error` is a sentence, empty where it was given up because of
     another task, and `code` curl's exit code (curl(1)), 0 for wrong content.
     """
 
     checksum: str
-    url: str
-    shown: str
-    host: str
+    places: Sequence[Place]
     tls: Tls
+    turn: int = 0
+    part: Part | None = None
+    hopeful: bool = False
     attempts: int = 0
     mismatches: int = 0
     not_before: float = 0.0
@@ -64,6 +108,11 @@ class Task:
     done: bool = False
     error: str = ""
     code: int = INTERRUPTED
+
+    @property
+    def place(self) -> Place:
+        """Where it is tried now, or was tried last."""
+        return self.places[self.turn % len(self.places)]
 
 
 class Tasks:
@@ -84,28 +133,29 @@ class Tasks:
                 now = time.monotonic()
                 wait = None
                 for index, task in enumerate(self._waiting):
-                    if self._active[task.host] >= CONNECTIONS_PER_HOST:
+                    if self._active[task.place.host] >= CONNECTIONS_PER_HOST:
                         continue
                     if task.not_before <= now:
                         del self._waiting[index]
-                        self._active[task.host] += 1
+                        self._active[task.place.host] += 1
                         return task
                     wait = min(wait or task.not_before - now, task.not_before - now)
                 self._condition.wait(wait)
             return None
 
     def again(self, task: Task, delay: float) -> None:
-        """Put `task` back, to be tried after `delay` seconds."""
+        """Put `task` back, to be tried after `delay` seconds, at the next of its places."""
         with self._condition:
             task.not_before = time.monotonic() + delay
-            self._active[task.host] -= 1
+            self._active[task.place.host] -= 1
+            task.turn += 1
             self._waiting.append(task)
             self._condition.notify_all()
 
     def finish(self, task: Task) -> None:
         """Report `task` as done or failed."""
         with self._condition:
-            self._active[task.host] -= 1
+            self._active[task.place.host] -= 1
             self._outstanding -= 1
             self._done.append(task)
             self._condition.notify_all()
@@ -162,7 +212,7 @@ class Downloader:
             try:
                 while task := self._tasks.next_done():
                     if task.done:
-                        print(f"downloaded {task.shown} ({task.size} bytes)")
+                        print(f"downloaded {task.place.shown} ({task.size} bytes)")
                     elif task.error:
                         print(task.error)
             finally:
@@ -184,10 +234,11 @@ class Downloader:
         while task := self._tasks.take():
             task.attempts += 1
             delay = None
+            elsewhere = task.attempts < len(task.places)
             try:
                 task.error, task.code = self._fetch(session, task, os.path.join(temporary, task.checksum)), 0
                 task.done = not task.error
-                if task.error and task.mismatches < MAX_MISMATCHES:
+                if task.error and (task.mismatches < MAX_MISMATCHES or elsewhere):
                     delay = 0.0
             except FetchError as error:
                 if session.aborted:
@@ -195,19 +246,22 @@ class Downloader:
                     self._tasks.finish(task)
                     break
                 times = f" (tried {task.attempts} times)" if task.attempts > 1 else ""
-                task.error, task.code = f"cannot download {task.shown}: {error}{times}", error.code
-                if error.retry and task.attempts < MAX_ATTEMPTS:
+                task.error, task.code = f"cannot download {task.place.shown}: {error}{times}", error.code
+                task.hopeful = task.hopeful or error.retry
+                if elsewhere:
+                    delay = 0.0
+                elif task.hopeful and task.attempts < max(MAX_ATTEMPTS, len(task.places)):
                     growing = min(0.1 * 2 ** (task.attempts - 1), MAX_DELAY)
                     # What is missing seldom appears while one waits: ask again, but hold nobody up.
                     delay = 0.05 if error.missing else max(growing, min(error.delay, MAX_SERVER_DELAY))
             except CannotStore as error:
-                task.error, task.code = f"cannot store {task.shown} in {self._directory}: {error}", 23
+                task.error, task.code = f"cannot store {task.place.shown} in {self._directory}: {error}", 23
                 self._tasks.finish(task)
                 self._abort()
                 break
             except Exception as error:
                 # A thread that ended here would leave its task unfinished and the caller waiting.
-                task.error, task.code = f"cannot download {task.shown}: {type(error).__name__}: {error}", 2
+                task.error, task.code = f"cannot download {task.place.shown}: {type(error).__name__}: {error}", 2
             if delay is None:
                 self._tasks.finish(task)
             else:
@@ -215,26 +269,22 @@ class Downloader:
         session.close()
 
     def _fetch(self, session: Session, task: Task, path: str) -> str:
-        """Fetch into `path`, then move it to its name. Returns what is wrong with the content, or nothing."""
+        """Fetch into `path`, then move it to its name. Returns what is wrong with the content, or nothing.
+
+        What an attempt that failed has brought is kept for the next one.
+        """
         algorithm, want = task.checksum.split(":")
-        hasher = hashlib.new(algorithm, usedforsecurity=False)
-        task.size = 0
-        with storing():
-            sink = open(path, "wb", buffering=0)  # noqa: SIM115 (closed below; only opening it is the directory's matter)
-        with sink:
-
-            def write(data: memoryview) -> None:
-                hasher.update(data)
-                task.size += len(data)
-                with storing():
-                    while data:
-                        data = data[sink.write(data) :]
-
-            session.fetch(task.url, write, task.tls, fresh=task.mismatches > 0)
-        have = hasher.hexdigest()
-        if have != want:
-            task.mismatches += 1
-            return f"checksum mismatch: {task.shown} should be {task.checksum}, but is {algorithm}:{have}"
+        part = task.part = task.part or Part(path, algorithm)
+        resumed = part.sink.size
+        with part:
+            session.fetch(task.place.url, part.sink, task.tls, fresh=task.mismatches > 0)
+            task.size = part.sink.size
+            have = part.hexdigest()
+            if have != want:
+                part.sink.reset()
+                # Two parts that do not belong together are the fault of neither.
+                task.mismatches += not resumed
+                return f"checksum mismatch: {task.place.shown} should be {task.checksum}, but is {algorithm}:{have}"
         with storing():
             os.rename(path, os.path.join(self._directory, task.checksum))
         return ""

@@ -32,10 +32,29 @@ INTERRUPTED = 42  # curl's exit code for it
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _MISSING = (404, 410)
+_RANGES = (206, 416)
 # An error page of this size or less is read to its end, so that the connection can be used again.
 _SMALL_BODY = 1 << 16
 
 Write = Callable[[memoryview], None]
+
+
+class Sink:
+    """Where the content of a file goes, in attempts: `size` bytes are there, `write` takes more, `reset` throws them away."""
+
+    def __init__(self, write: Write, reset: Callable[[], None] | None = None) -> None:
+        self.size = 0
+        self._write = write
+        self._reset = reset
+
+    def write(self, data: memoryview) -> None:
+        self._write(data)
+        self.size += len(data)
+
+    def reset(self) -> None:
+        if self.size and self._reset is not None:
+            self._reset()
+        self.size = 0
 
 
 class FetchError(Exception):
@@ -214,24 +233,27 @@ class Session:
         self._connections: dict[tuple[object, ...], http.client.HTTPConnection] = {}
         self.aborted = False
 
-    def fetch(self, url: str, write: Write, tls: Tls = Tls(), *, fresh: bool = False) -> None:
-        """Hand the content of `url` to `write`, piece by piece; nothing is handed over before the server agreed to send it.
+    def fetch(self, url: str, sink: Sink, tls: Tls = Tls(), *, fresh: bool = False) -> None:
+        """Hand the content of `url` to `sink`, piece by piece; nothing is handed over before the server agreed to send it.
 
-        `fresh` asks caches on the way not to answer by themselves. Raises FetchError; what `write` raises passes.
+        What the sink has of an earlier attempt is not asked for again (RFC 9110, 14.2), unless the server sends all anyway.
+        Whether the parts belong together, only the checksum of the whole can tell. `fresh` asks caches on the way not to
+        answer by themselves. Raises FetchError; what the sink raises passes.
         """
         target = parse_url(url)
         if target.scheme == "file":
-            self._read_file(target.path, write)
+            sink.reset()
+            self._read_file(target.path, sink.write)
             return
         *first, last = _request_targets(target)
         for resource in first:
             try:
-                self._get(target, resource, write, tls, fresh)
+                self._get(target, resource, sink, tls, fresh)
                 return
             except FetchError as error:
                 if not error.missing:
                     raise
-        self._get(target, last, write, tls, fresh)
+        self._get(target, last, sink, tls, fresh)
 
     def close(self) -> None:
         """Close all connections."""
@@ -273,10 +295,12 @@ class Session:
                     return
                 write(buffer[:count])
 
-    def _get(self, url: Url, resource: str, write: Write, tls: Tls, fresh: bool) -> None:
+    def _get(self, url: Url, resource: str, sink: Sink, tls: Tls, fresh: bool) -> None:
         headers = {"User-Agent": self._agent, "Accept": "*/*"}
         if fresh:
             headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}
+        if sink.size:
+            headers["Range"] = f"bytes={sink.size}-"
         origin = url
         for _ignored in range(MAX_REDIRECTS):
             # Credentials are the first server's business; a redirect elsewhere must not carry them along.
@@ -284,7 +308,7 @@ class Session:
             auth = {"Authorization": _basic(credentials)} if credentials else {}
             response, key = self._request(url, resource, headers | auth, tls)
             if response.status not in _REDIRECTS:
-                self._read(response, key, write)
+                self._read(response, key, sink)
                 return
             location = response.getheader("Location") or ""
             self._finish(response, key)
@@ -346,14 +370,23 @@ class Session:
         connection.set_tunnel(url.host, url.port, headers=auth)
         return connection
 
-    def _read(self, response: http.client.HTTPResponse, key: tuple[object, ...], write: Write) -> None:
-        if response.status != 200:
+    def _read(self, response: http.client.HTTPResponse, key: tuple[object, ...], sink: Sink) -> None:
+        if response.status in _RANGES and sink.size:
+            # The part that was asked for, or the next attempt takes it from the beginning.
+            part = re.match(r"bytes (\d+)-", response.getheader("Content-Range") or "")
+            if response.status != 206 or part is None or int(part[1]) != sink.size:
+                sink.reset()
+                self._drop(key)
+                raise FetchError("the server cannot go on where it was interrupted", 33, retry=True)
+        elif response.status != 200:
             self._finish(response, key)
             reason = f"the server answered {response.status} {response.reason}".rstrip()
             after = response.getheader("Retry-After") or ""
             missing = response.status in _MISSING
             retry = missing or response.status in _PASSING
             raise FetchError(reason, 22, retry=retry, delay=float(after) if after.isdigit() else 0.0, missing=missing)
+        else:
+            sink.reset()
         buffer = memoryview(bytearray(CHUNK))
         complete = False
         try:
@@ -364,7 +397,7 @@ class Session:
                     raise FetchError(_reason(error), _code(error, 56), retry=_may_pass(error)) from error
                 if not count:
                     break
-                write(buffer[:count])
+                sink.write(buffer[:count])
             if self.aborted:
                 raise FetchError("interrupted", INTERRUPTED)
             # http.client takes an early end for the end.

@@ -245,6 +245,108 @@ def test_passing_failures_are_tried_again(curl: Any, server: Server, answer: Cal
     assert len(server.requests) == 3
 
 
+def cut_after(count: int, content: bytes) -> Callable[[Handler], None]:
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[:count])
+        handler.close_connection = True
+
+    return answer
+
+
+def rest_of(content: bytes, start: int | None = None) -> Callable[[Handler], None]:
+    """Answer a request for a range as RFC 9110 says, or with another range than was asked for."""
+
+    def answer(handler: Handler) -> None:
+        asked = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        first = asked if start is None else start
+        handler.reply(206, content[first:], Content_Range=f"bytes {first}-{len(content) - 1}/{len(content)}")
+
+    return answer
+
+
+def test_what_arrived_is_not_asked_for_again(curl: Any, server: Server, cache: Path) -> None:
+    content = os.urandom(900_000)
+    checksum = server.add("/a", content)
+    server.answers["/a"] = [cut_after(300_000, content), hang_up, rest_of(content)]
+    fetch_ok(curl, {checksum: server.url("/a")})
+    assert (cache / checksum).read_bytes() == content
+    asked = [headers.get("Range") for headers in server.headers]
+    assert asked == [None, "bytes=300000-", "bytes=300000-"]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda handler: handler.reply(200, b"content" * 100),
+        lambda handler: handler.reply(416),
+        rest_of(b"content" * 100, start=1),
+        lambda handler: handler.reply(206, b"content"),
+        rest_of(b"CONTENT" * 100),
+    ],
+    ids=["all", "refused", "another-range", "no-range", "of-another-file"],
+)
+def test_servers_that_cannot_go_on_start_anew(
+    curl: Any, server: Server, cache: Path, second: Callable[[Handler], None]
+) -> None:
+    checksum = server.add("/a", b"content" * 100)
+    server.answers["/a"] = [cut_after(300, b"content" * 100), second]
+    fetch_ok(curl, {checksum: server.url("/a")})
+    assert (cache / checksum).read_bytes() == b"content" * 100
+    assert server.headers[1]["Range"] == "bytes=300-" and len(server.requests) <= 3
+    assert all("Range" not in headers for headers in server.headers[2:])
+
+
+def mirrored(monkeypatch: pytest.MonkeyPatch, *sets: str) -> None:
+    monkeypatch.setenv("OSBUILD_SOURCES_CURL_MIRRORS", "\n".join(sets))
+
+
+def test_mirrors_are_asked_in_their_order(
+    curl: Any, server: Server, second_server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = server.add("/debian/a", b"first"), server.add("/debian/b", b"second")
+    second_server.add("/cache/a", b"first")
+    second_server.add("/cache/b", b"SECOND")
+    mirrored(monkeypatch, "https://example.com/ ; " + second_server.url("/cache/") + "  " + server.url("/debian"))
+    fetch_ok(curl, {first: server.url("/debian/a"), second: second_server.url("/cache/b")})
+    assert (cache / first).read_bytes() == b"first" and (cache / second).read_bytes() == b"second"
+    assert sorted(second_server.requests) == ["/cache/a", "/cache/b"] and server.requests == ["/debian/b"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_another_mirror_goes_on_where_the_first_stopped(
+    curl: Any, server: Server, second_server: Server, cache: Path, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(50_000)
+    checksum = server.add("/a", content)
+    server.answers["/a"] = [cut_after(20_000, content), rest_of(content)]
+    second_server.answers["/a"] = [lambda handler: handler.reply(status)]
+    mirrored(monkeypatch, f"{server.url('')} {second_server.url('')}")
+    fetch_ok(curl, {checksum: server.url("/a")})
+    assert (cache / checksum).read_bytes() == content
+    assert server.headers[1]["Range"] == second_server.headers[0]["Range"] == "bytes=20000-"
+
+
+def test_without_a_mirror_that_has_it_the_last_answer_is_told_without_credentials(
+    curl: Any, server: Server, second_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "MAX_ATTEMPTS", 4)
+    mirrored(monkeypatch, f"{server.url('')} {second_server.url('', 'user:secret@')}")
+    error = fetch_error(curl, {NOTHING: server.url("/a")})
+    assert error == f"cannot download {second_server.url('/a')}: the server answered 404 Not Found (tried 4 times)"
+    assert len(server.requests) == len(second_server.requests) == 2
+
+
+def test_mirrors_that_are_none_are_refused(curl: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirrored(monkeypatch, "deb.example.com")
+    assert "OSBUILD_SOURCES_CURL_MIRRORS has 'deb.example.com'; http, https and file URLs" in fetch_error(
+        curl, {NOTHING: server.url("/a")}
+    )
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 451, 204])
 def test_refusal_is_not_tried_again(curl: Any, server: Server, status: int) -> None:
     server.answers["/a"] = [lambda handler: handler.reply(status)]
