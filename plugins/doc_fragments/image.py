@@ -45,7 +45,7 @@ options:
         description: A name, used for the file in the image.
         type: str
       uris:
-        description: Base URIs of the repository, all of the same content.
+        description: Base URIs of the repository, all of the same content. What one does not give is fetched from another.
         type: list
         elements: str
         required: true

@@ -22,6 +22,14 @@ from .errors import BuildError, EngineError
 from .jobs import control, report
 
 _LOCK = "lock.json"
+_MIRRORS = "OSBUILD_SOURCES_CURL_MIRRORS"
+
+
+def mirrors(made: planning.Plan) -> dict[str, str]:
+    """Tells the engine of the mirrors, unless the task's own environment does."""
+    if not made.mirrors or _MIRRORS in os.environ:
+        return {}
+    return {_MIRRORS: "\n".join(" ".join(uris) for uris in made.mirrors)}
 
 
 class Build:
@@ -218,6 +226,7 @@ class Build:
             timeout=float(params["timeout"]) or None,
             manifest_mode=arguments.file_mode(made.manifest),
             lease_seconds=None if detach else float(params["lease_seconds"]),
+            environment=mirrors(made),
         )
         status, started = control.start(job, self.root)
         self.result["joined"] = not started

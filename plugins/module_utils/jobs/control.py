@@ -39,6 +39,7 @@ class Job:
     :param manifest_mode: permissions of the manifest, in the job folder and at the destination.
     :param timeout: wall-clock seconds for the build, None for no limit.
     :param lease_seconds: how long the build goes on when nobody asks for it, None for ever.
+    :param environment: what the engine shall have set beside what it needs itself.
     """
 
     build_id: str
@@ -55,6 +56,7 @@ class Job:
     timeout: float | None = None
     lease_seconds: float | None = None
     manifest_mode: int = 0o644
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def _write(job: Job, folder: JobFolder) -> None:
         {
             "format": 1,
             "command": job.engine.command(),
-            "environment": dict(job.engine.environment),
+            "environment": {**job.engine.environment, **job.environment},
             "engine": job.engine.as_dict(),
             "store": str(job.store),
             "store_max_size": job.store_max_size,

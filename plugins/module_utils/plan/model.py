@@ -48,6 +48,7 @@ class Plan:
     :param lock_text: what the lock file holds, or will hold; None for a raw manifest.
     :param locked: the lock file answered; nothing was fetched.
     :param previous: the packages of the lock file that was found, in the form of ``packages``.
+    :param mirrors: sets of base URIs of the same content: what one of them does not give, another may.
     """
 
     manifest: bytes
@@ -61,6 +62,7 @@ class Plan:
     previous: Mapping[str, tuple[str, ...]] | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mirrors: tuple[tuple[str, ...], ...] = ()
 
     @property
     def lock_digest(self) -> str | None:

@@ -184,6 +184,7 @@ def make_plan(
             "image_type": image_type.name,
         },
         warnings=(*inputs.blueprint.warnings, *warnings, *source_warnings, *image_warnings(definition), *resolution.warnings),
+        mirrors=tuple(source.uris for source in request.sources if len(source.uris) > 1),
     )
 
 

@@ -60,6 +60,13 @@ def test_a_good_build_is_delivered_with_record_manifest_and_log(make_job: MakeJo
     assert sorted(os.listdir(tmp_path)) == ["jobs", "out", "store", "store.lock"]
 
 
+def test_the_engine_has_the_environment_of_the_job(make_job: MakeJob, root: Path, tmp_path: Path) -> None:
+    name = "OSBUILD_SOURCES_CURL_MIRRORS"
+    control.start(make_job({"print_environment": [name]}, environment={name: "a b"}), root)
+    assert control.wait("b1", 0.1, root=root).state == "done"
+    assert "OSBUILD_SOURCES_CURL_MIRRORS=a b" in (tmp_path / "out/build.log").read_text()
+
+
 def test_a_tree_is_delivered_below_the_name_of_its_export(make_job: MakeJob, root: Path, tmp_path: Path) -> None:
     control.start(make_job({"write": {"etc/hostname": "x", "usr/bin/y": "z"}}), root)
     assert control.wait("b1", 0.1, root=root).state == "done"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.debian_forge.osbuild.plugins.module_utils import plan
+from ansible_collections.debian_forge.osbuild.plugins.module_utils import buildtask, plan
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.arguments import invocation, read_blueprint
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.containers import Container, ContainerImage
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import ForgeError, ManifestError
@@ -99,6 +99,18 @@ def test_a_changed_file_changes_nothing_up_to_the_last_checkpoint(archive: Archi
 
     (before, rest), (after, other) = stages("one"), stages("two")
     assert before == after and rest != other
+
+
+def test_several_uris_of_a_source_are_mirrors(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OSBUILD_SOURCES_CURL_MIRRORS", raising=False)
+    alone = plan.make_plan(inputs(), archive)
+    assert alone.mirrors == () and buildtask.mirrors(alone) == {}
+    uris = ["http://deb.example.com/debian", "http://cache.example.com/debian"]
+    made = plan.make_plan(inputs(sources=plan.parse_sources([{**SOURCE, "uris": uris}])), archive)
+    assert made.mirrors == (tuple(uris),)
+    assert buildtask.mirrors(made) == {"OSBUILD_SOURCES_CURL_MIRRORS": " ".join(uris)}
+    monkeypatch.setenv("OSBUILD_SOURCES_CURL_MIRRORS", "the task's own")
+    assert buildtask.mirrors(made) == {}
 
 
 def test_a_lock_that_answers_is_used_without_asking_anybody(archive: Archive, tmp_path: Path) -> None:

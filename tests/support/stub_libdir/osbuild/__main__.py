@@ -57,6 +57,8 @@ class Monitor:
 def play(stage, tree, monitor, pipeline):
     options = stage.get("options") or {}
     output = options.get("print", "")
+    for name in options.get("print_environment", []):
+        output += f"{name}={os.environ.get(name)}\n"
     if options.get("stubborn"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
