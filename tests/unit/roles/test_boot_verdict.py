@@ -137,6 +137,33 @@ def test_a_new_deployment_is_armed_tried_and_found_healthy(machine: Machine) -> 
     assert machine.variables() == {"boot_success": "1"} and machine.state("trial") == "" and not machine.rebooted
 
 
+def test_a_deployment_that_boots_before_it_was_armed_is_on_trial_too(machine: Machine) -> None:
+    machine.grubenv(boot_success="1")
+    machine.have([OLD], booted=OLD)
+    machine.verdict("settle")
+    assert machine.state("trial") == "", "there is nothing to go back to"
+    machine.verdict("healthy")
+    assert machine.state("healthy") == OLD
+    machine.have([NEW, OLD], booted=NEW)  # power failed after "deploy"
+    assert "put on trial by nobody" in machine.verdict("settle")
+    assert machine.state("trial") == NEW
+    machine.verdict("unhealthy")
+    assert machine.rebooted and machine.order == [OLD, NEW] and machine.state("fell-back-from") == NEW
+    machine.reboot_into(OLD)
+    machine.verdict("settle")
+    machine.verdict("unhealthy")
+    assert machine.state("trial") == "" and not machine.rebooted, "one that was healthy is not left"
+
+
+def test_healthy_commits_are_remembered_and_not_without_end(machine: Machine) -> None:
+    machine.grubenv(boot_success="1")
+    commits = [f"{number:x}" * 64 for number in range(12)]
+    for commit in [*commits, commits[5]]:
+        machine.have([commit, OLD], booted=commit)
+        machine.verdict("healthy")
+    assert machine.state("healthy").split() == [*commits[2:5], *commits[6:], commits[5]]
+
+
 def test_nothing_is_armed_when_the_same_boots_again(machine: Machine) -> None:
     machine.grubenv(boot_success="1")
     machine.have([OLD, NEW], booted=OLD)
