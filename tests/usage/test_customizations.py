@@ -63,6 +63,9 @@ key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIk9vTqqYvqYyVtQ1u7mD0o1n3Jq1Vq3q3bQ0
 expiredate = 30000
 force_password_reset = true
 
+[[customizations.user]]
+name = "robot"
+
 [[customizations.group]]
 name = "makers"
 gid = 4343
@@ -78,7 +81,7 @@ client_alive_interval = 77
 permit_root_login = "prohibit-password"
 
 [customizations.installer]
-sudo-nopasswd = ["worker", "%makers"]
+sudo-nopasswd = ["robot"]
 
 [customizations.cacerts]
 pem_certs = ['''{certificate}''']
@@ -137,7 +140,7 @@ destination = "/usr/local/lib/overlay"
 [customizations.debian.network]
 backend = "networkd"
 [[customizations.debian.network.interfaces]]
-name = "all"
+name = "lan"
 dhcp4 = true
 match = {{ name = "e*" }}
 [[customizations.debian.network.interfaces]]
@@ -208,7 +211,7 @@ def running(
         ("systemctl --failed --no-legend --plain; dpkg --audit", ""),
         ("uname -r | grep -c cloud", "1"),
         ("grep -o 'forge.word=1' /proc/cmdline", "forge.word=1"),
-        ("readlink /etc/localtime", "/usr/share/zoneinfo/America/New_York"),
+        ("readlink -f /etc/localtime", "/usr/share/zoneinfo/America/New_York"),
         ("timedatectl show-timesync -p SystemNTPServers --value", "ntp1.example.com ntp2.example.com"),
         ("locale -a | grep -cE '(de_DE|fr_FR).utf8'", "2"),
         (". /etc/default/locale; echo $LANG", "de_DE.UTF-8"),
@@ -218,7 +221,7 @@ def running(
         ("getent passwd worker", "worker:x:4242:4343:Some Worker:/srv/worker:/bin/sh"),
         ("getent shadow worker | cut -d: -f3,8", "0:30000"),
         ("stat -c '%U:%G %a' /srv/worker/.ssh/authorized_keys", "worker:makers 600"),
-        ("runuser -u worker -- sudo -n id -u", "0"),
+        ("runuser -u robot -- sudo -n id -u", "0"),
         ("nft list ruleset | grep -oE 'dport.* accept' | tr -d '{}' | tr -s ' ' | sort", None),
         ("sshd -T | grep -E '^(passwordauthentication|clientaliveinterval|permitrootlogin)' | sort",
          "clientaliveinterval 77\npasswordauthentication no\npermitrootlogin without-password"),
@@ -227,7 +230,7 @@ def running(
         ("stat -c '%U:%G %a' /srv/share/deep", "worker:makers 770"),
         ("stat -c %a /etc/forge-file; cat /etc/forge-file", "600\nsaid"),
         ("cat /opt/from-uri", "from a file"),
-        ("apt-get indextargets --format '$(SITE)' | sort -u | grep example", "https://packages.example.com/debian"),
+        ("grep -h ^URIs /etc/apt/sources.list.d/own.sources", "URIs: https://packages.example.com/debian"),
         ("cat /var/lib/greeted", "greeted"),
         ("cat /etc/forge-script", "scripted"),
         ("cut -f1 /etc/forge-packages", "hello"),
