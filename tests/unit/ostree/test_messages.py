@@ -38,7 +38,7 @@ def test_the_status_of_a_machine_is_read() -> None:
     assert deployments.parse_status("No deployments.\n") == []
 
 
-@pytest.mark.parametrize("quotes", ["‘’", "''", "??"])
+@pytest.mark.parametrize("quotes", ["\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}", "''", "??"])
 def test_a_commit_of_another_ref_is_explained(quotes: str) -> None:
     first, last = quotes
     text = f"error: Commit {A}: Commit has no requested ref {first}d/prod{last} in ref binding metadata ({first}d/x{last})\n"
