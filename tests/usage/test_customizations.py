@@ -14,8 +14,11 @@ import pytest
 
 from tests.boot import machine
 
+from . import test_boots
 from .conftest import DISTROS, Built
-from .test_boots import TIMEOUT, booted, output, pytestmark  # noqa: F401
+from .test_boots import TIMEOUT, booted, output
+
+pytestmark = test_boots.pytestmark
 
 # The password is that of examples/hello-debian.toml.
 BLUEPRINT = """
