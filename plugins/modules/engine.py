@@ -16,7 +16,8 @@ description:
   - Installs the engine and the stages of this collection as one tree below O(root), in a directory named after the
     collection's version, with the digest of its content beside it and a link C(current) to it.
   - The tree goes to the target as one archive, is compared with its digest there, and appears at its place at once.
-    Builds that run keep the tree they were started with.
+    Builds that run keep the tree they were started with, and the last few trees stay for controllers with another version of
+    the collection.
   - The role P(debian_forge.osbuild.build_host#role) uses it.
 extends_documentation_fragment:
   - debian_forge.osbuild._attributes
