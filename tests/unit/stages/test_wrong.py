@@ -148,7 +148,7 @@ class TestDiskTooSmall:
     @pytest.mark.skipif(shutil.which("mke2fs") is None, reason="e2fsprogs is not installed")
     def test_ext4_fails_and_writes_nothing_beside_its_partition(self, load, tree, image, source) -> None:
         options = {"filename": "disk.img", "start": MIB // 512, "size": self.SIZE // 512, "uuid": UUID}
-        with pytest.raises(subprocess.CalledProcessError):
+        with pytest.raises(ValueError, match="size: the partition has 2 MiB, the files alone take"):
             load("debian.ext4").main(str(tree), source, options, {"source-epoch": 0})
         content = image.read_bytes()
         assert len(content) == 4 * MIB
@@ -160,7 +160,7 @@ class TestDiskTooSmall:
             "filename": "disk.img", "start": MIB // 512, "size": self.SIZE // 512, "volume-id": "ABCD1234",
             "paths": [{"from": "/f", "to": "/f"}],
         }  # fmt: skip
-        with pytest.raises(subprocess.CalledProcessError):
+        with pytest.raises(ValueError, match="size: the partition has 2 MiB, the files alone take"):
             load("debian.esp").main(str(tree), source, options, {"source-epoch": 0})
         content = image.read_bytes()
         assert content[:MIB] == content[3 * MIB :] == b"\xaa" * MIB
