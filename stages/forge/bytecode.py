@@ -4,7 +4,7 @@
 
 While packages are configured `py3compile` is covered by a script that writes down for which package it was called. At the
 end the tree's own py3compile says which files these are, and one interpreter compiles them. Calls of another kind are run at
-once. The cover is a bind mount, as in `initramfs`.
+once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from . import command, mounts
+from . import command, cover
 from .errors import StageError
 from .root import SCRATCH
 
@@ -89,21 +89,8 @@ class Compiling:
 @contextmanager
 def deferred() -> Iterator[None]:
     """Defer byte code over the body; `start` makes it. Nothing at all in a tree without py3compile."""
-    if not os.path.isfile(_PROGRAM) or os.path.islink(_PROGRAM):
+    with cover.covered(_PROGRAM, _SCRIPT, _COVER, _REAL):
         yield
-        return
-    with open(_COVER, "w", encoding="utf-8") as file:
-        file.write(_SCRIPT)
-    os.chmod(_COVER, 0o755)
-    with open(_REAL, "w", encoding="utf-8"):
-        pass
-    mounts.mount(_PROGRAM, _REAL, None, mounts.BIND)
-    mounts.mount(_COVER, _PROGRAM, None, mounts.BIND)
-    try:
-        yield
-    finally:
-        mounts.umount(_PROGRAM)
-        mounts.umount(_REAL)
 
 
 def start(env: Mapping[str, str]) -> Compiling:

@@ -3,16 +3,14 @@
 """One initramfs per kernel at the end, instead of one per kernel script and one more per trigger.
 
 While packages are configured `update-initramfs` is covered by a script that only writes down what was asked for.
-The cover is a bind mount: no file of the tree changes, and if this process dies the cover is gone.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from . import command, mounts
+from . import command, cover
 from .errors import StageError
 from .root import SCRATCH
 
@@ -52,21 +50,8 @@ def covered() -> Iterator[None]:
 
     The body must not replace the program itself, so nothing that brings it is unpacked there.
     """
-    if not os.path.isfile(_PROGRAM) or os.path.islink(_PROGRAM):
+    with cover.covered(_PROGRAM, _SCRIPT, _COVER, _REAL):
         yield
-        return
-    with open(_COVER, "w", encoding="utf-8") as file:
-        file.write(_SCRIPT)
-    os.chmod(_COVER, 0o755)
-    with open(_REAL, "w", encoding="utf-8"):
-        pass
-    mounts.mount(_PROGRAM, _REAL, None, mounts.BIND)
-    mounts.mount(_COVER, _PROGRAM, None, mounts.BIND)
-    try:
-        yield
-    finally:
-        mounts.umount(_PROGRAM)
-        mounts.umount(_REAL)
 
 
 def make(env: Mapping[str, str]) -> None:
