@@ -52,8 +52,8 @@ class Selection:
         return {f"sha256:{package.sha256}": package.url for package in self.packages}
 
 
-def select(name: str, include: Sequence[str] = (), variant: str = "minbase") -> Selection:
-    """Resolve against the host's own mirrors, with the wanted suite."""
+def select(name: str, include: Sequence[str] = (), variant: str = "minbase", base: Sequence[str] = ()) -> Selection:
+    """Resolve against the host's own mirrors, with the wanted suite; `base` is what other images include, too."""
     distribution = get_distribution(name)
     architecture = subprocess.run(
         ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
@@ -61,25 +61,45 @@ def select(name: str, include: Sequence[str] = (), variant: str = "minbase") -> 
     sources = host_sources(distribution, architecture)
     request = Request(
         distribution=distribution.name, suite=distribution.suite, architecture=architecture, sources=sources,
-        sets={"os": PackageSet(include=tuple(include), variant=variant)},
+        sets={"os": PackageSet(include=tuple(include), variant=variant, base=tuple(base))},
     )
     return Selection(distribution.suite, architecture, resolve(request).sets["os"], sources)
 
 
 def manifest(selection: Selection, input_type: str = UNPACKED, **options: Any) -> dict[str, Any]:
     """One pipeline of one stage, built on the host."""
-    references = {
-        f"sha256:{package.sha256}": {"metadata": {"deb.name": package.name, **({"deb.auto": True} if package.auto else {})}}
-        for package in selection.packages
-    }
     stage = {
         "type": "org.osbuild.debootstrap",
         "options": {"suite": selection.suite, "architecture": selection.architecture, **options},
-        "inputs": {"packages": {"type": input_type, "origin": "org.osbuild.source", "references": references}},
+        "inputs": _packages(selection.packages, input_type),
     }
+    return _document(selection, stage)
+
+
+def manifest_in_steps(selection: Selection) -> dict[str, Any]:
+    """The same system in two stages: what has no layer, then what is added."""
+    base = [package for package in selection.packages if package.layer != "added"]
+    added = [package for package in selection.packages if package.layer == "added"]
+    first = {
+        "type": "org.osbuild.debootstrap", "options": {"suite": selection.suite, "architecture": selection.architecture},
+        "inputs": _packages(base, UNPACKED),
+    }
+    second = {"type": "org.osbuild.apt", "inputs": _packages(added, UNPACKED)}
+    return _document(selection, first, second)
+
+
+def _packages(packages: Sequence[Package], input_type: str) -> dict[str, Any]:
+    references = {
+        f"sha256:{package.sha256}": {"metadata": {"deb.name": package.name, **({"deb.auto": True} if package.auto else {})}}
+        for package in packages
+    }
+    return {"packages": {"type": input_type, "origin": "org.osbuild.source", "references": references}}
+
+
+def _document(selection: Selection, *stages: dict[str, Any]) -> dict[str, Any]:
     return {
         "version": "2",
-        "pipelines": [{"name": "os", "runner": "org.osbuild.debian12", "source-epoch": EPOCH, "stages": [stage]}],
+        "pipelines": [{"name": "os", "runner": "org.osbuild.debian12", "source-epoch": EPOCH, "stages": list(stages)}],
         "sources": {"org.osbuild.curl": {"items": selection.downloads}},
     }
 
@@ -98,8 +118,13 @@ def engine_environment() -> dict[str, str]:
 
 def build(selection: Selection, scratch: Path, name: str = "stage", **options: Any) -> Path:
     """The tree the stage makes. RuntimeError with the engine's output when it fails."""
+    return build_manifest(manifest(selection, **options), scratch, name)
+
+
+def build_manifest(content: dict[str, Any], scratch: Path, name: str) -> Path:
+    """The tree of a manifest's pipeline `os`. RuntimeError with the engine's output when it fails."""
     document = scratch / f"{name}.json"
-    document.write_text(json.dumps(manifest(selection, **options)))
+    document.write_text(json.dumps(content))
     result = subprocess.run(
         engine_command(document, scratch / "store", scratch / name), env=engine_environment(), check=False,
         capture_output=True, text=True,

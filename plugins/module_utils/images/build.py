@@ -12,9 +12,10 @@ from ..errors import ImageError
 from ..manifest import CurlItem, Manifest, Pipeline
 from ..packages import Package, Resolution
 from .aptconfig import source_warnings
+from .bootstrap import debootstrap
 from .definition import Definition
 from .firewall import firewall_warnings
-from .ospipeline import debootstrap, os_stages
+from .ospipeline import os_stages
 from .outputs import output_pipelines
 from .packagesets import package_sets
 from .partitioning import plan_layout

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..manifest import Manifest, Stage, files_input, tree_input
 from ..packages import Package
+from .bootstrap import debootstrap
 from .definition import Definition
-from .ospipeline import debootstrap
 from .ostree import COMMIT, REPOSITORY, commit_ref
 
 _PORT = 8080

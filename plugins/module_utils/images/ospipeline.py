@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..blueprint import User
 from ..containers import ContainerImage
-from ..manifest import CurlItem, Manifest, Stage, files_input, packages_input
+from ..manifest import CurlItem, Manifest, Stage, files_input
 from ..packages import Package
 from .access import certificate_stages
 from .aptconfig import apt_config
+from .bootstrap import system_stages
 from .containers import container_stages
 from .definition import Definition
 from .firewall import firewall_stages
@@ -24,40 +25,7 @@ from .localisation import keyboard, locale_names
 from .openscap import scap_check
 from .ostree import prepare_stages
 from .system import enabled_units, hostname, system_files, unit_name
-from .treework import bootstrap_options, cleanup_stages, network_stages, overlay_stages, script_stages
-
-# What org.osbuild.debootstrap calls a variant that it need not check.
-_VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
-
-
-def debootstrap(
-    definition: Definition,
-    packages: Sequence[Package],
-    variant: str,
-    options: Mapping[str, Any] | None = None,
-    architecture: str = "",
-) -> Stage:
-    """A first system from packages, in an empty tree; *options* are further ones of the stage."""
-    references: dict[str, dict[str, Any]] = {}
-    for package in packages:
-        metadata: dict[str, Any] = {
-            "deb.name": package.name,
-            "deb.version": package.version,
-            "deb.architecture": package.architecture,
-        }
-        if package.auto:
-            metadata["deb.auto"] = True
-        references[f"sha256:{package.sha256}"] = metadata
-    return Stage(
-        "org.osbuild.debootstrap",
-        {
-            "suite": definition.distribution.suite,
-            "architecture": architecture or definition.architecture.name,
-            "variant": _VARIANTS[variant],
-            **(options or {}),
-        },
-        inputs={"packages": packages_input(references)},
-    )
+from .treework import cleanup_stages, network_stages, overlay_stages, script_stages
 
 
 def _naming(definition: Definition) -> Iterable[Stage]:
@@ -242,7 +210,7 @@ def os_stages(
     """
     if definition.image_type.ostree:
         layout = None
-    stages = [debootstrap(definition, packages, definition.customizations.debian.variant, bootstrap_options(definition))]
+    stages = [*system_stages(definition, packages)]
     stages += apt_config(definition)
     stages += _naming(definition)
     stages += overlay_stages(definition, manifest)

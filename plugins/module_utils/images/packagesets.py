@@ -53,6 +53,8 @@ _NETWORKING = frozenset({"connman", "dhcpcd", "ifupdown", "ifupdown-ng", "netpla
 # Debian's name for the platform of machines with a BIOS.
 _GRUB_PC = "pc"
 
+_KERNEL = "linux-image-"
+
 # Debian allows one time-daemon.
 TIME_DAEMONS = frozenset({"chrony", "ntpsec", "openntpd"})
 
@@ -76,7 +78,7 @@ def kernel_package(definition: Definition) -> str | None:
     boot = definition.architecture.boot
     if not definition.image_type.bootable or boot is None:
         return None
-    if any(name.startswith("linux-image-") for name in named(definition)):
+    if any(name.startswith(_KERNEL) for name in named(definition)):
         return None
     return boot.cloud_kernel if definition.image_type.cloud_kernel else definition.architecture.kernel
 
@@ -159,7 +161,10 @@ def package_sets(definition: Definition) -> dict[str, PackageSet]:
     debian = definition.customizations.debian
     listed = [package.spec for package in definition.blueprint.packages]
     taken = named(definition) | set(debian.exclude)
-    own = [name for name in _system(definition) if name not in taken]
+    system = _system(definition)
+    own = [name for name in system if name not in taken]
+    # Listed or not: a tree with another kernel is of no use to others, and with it as an addition it would be made twice.
+    kernels = [name for name in named(definition) if name.startswith(_KERNEL)]
     sets = {
         # The build root is for the machine that builds: emulated tools would take many times as long.
         "build": PackageSet(
@@ -171,6 +176,7 @@ def package_sets(definition: Definition) -> dict[str, PackageSet]:
             exclude=debian.exclude,
             variant=debian.variant,
             recommends=debian.install_recommends,
+            base=tuple(sorted({*system, *kernels} - set(debian.exclude))),
         ),
     }
     if definition.image_type.output == "ostree-container":

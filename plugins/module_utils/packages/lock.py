@@ -33,6 +33,7 @@ _OPTIONAL = (
     "multi_arch",
     "essential",
     "auto",
+    "layer",
 )
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(Package)}
 

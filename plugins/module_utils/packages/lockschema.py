@@ -36,6 +36,7 @@ _PACKAGE: dict[str, Any] = {
         "multi_arch": {"enum": ["no", "same", "foreign", "allowed"]},
         "essential": {"type": "boolean"},
         "auto": {"type": "boolean", "description": "not asked for by name or variant"},
+        "layer": {"enum": ["named", "added"], "description": "what the blueprint makes of it; the base has none"},
         "mirror": {**_TEXT, "description": "only where several releases have the same suite"},
     },
 }

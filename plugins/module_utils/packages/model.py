@@ -17,6 +17,9 @@ from ..errors import PackageError
 Variant = Literal["minbase", "standard", "buildd", "essential", "none"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
 
+Layer = Literal["", "named", "added"]
+LAYERS: tuple[str, ...] = get_args(Layer)
+
 _NAME = r"[A-Za-z0-9*?\[][A-Za-z0-9+.*?\[\]!-]*"
 # deb-version(7) characters, and glob characters, because blueprints ask for "5.*".
 _SPEC = re.compile(rf"(?P<name>{_NAME})(?::(?P<arch>[a-z0-9-]+))?(?:=(?P<version>[A-Za-z0-9.+:~*?\[\]!-]+))?")
@@ -84,6 +87,8 @@ class PackageSet:
     ``variant``: ``essential`` (Essential: yes), ``minbase`` (and Priority: required, and apt), ``standard`` (and
     Priority: important), ``buildd`` (minbase and build-essential), ``none``.
     ``architecture``: of the tree, where it is not the request's (the build root of an image for another machine).
+    ``base``: what would be included in an image of this kind whose blueprint lists no packages; it decides on
+    :attr:`Package.layer` and on nothing else.
     """
 
     include: tuple[str, ...] = ()
@@ -91,6 +96,7 @@ class PackageSet:
     variant: str = "minbase"
     recommends: bool = False
     architecture: str = ""
+    base: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,8 @@ class Package:
 
     ``path`` is relative to the mirror ``uri`` and not percent-encoded; ``size`` in bytes, ``installed_size`` in KiB
     as in deb-control(5); ``auto``: not asked for by name or variant, ``apt autoremove`` may take it.
+    ``layer``: empty for what other images of this kind have, too; ``named`` for that which only the blueprint asks for
+    by name; ``added`` for what is there because of the blueprint alone.
     """
 
     name: str
@@ -179,6 +187,7 @@ class Package:
     auto: bool = False
     installed_size: int = 0
     section: str = ""
+    layer: Layer = ""
 
     @property
     def url(self) -> str:

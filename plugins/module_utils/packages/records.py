@@ -43,7 +43,7 @@ class _Describer:
         # Records are read in file order: seeking back and forth through 50 MB costs more than all the rest.
         located.sort(key=lambda item: item[:2])
         packages = [
-            self._package(place, file, index, version, version.parent_pkg.id not in solution.requested)
+            self._package(place, file, index, version, solution)
             for _ignored, index, place, file, version in located
         ]
         return sorted(packages, key=lambda package: (package.name, package.architecture))
@@ -67,7 +67,7 @@ class _Describer:
             raise PackageError(f"source {place.label}: its index is not verified by a signature")
         return rank, place
 
-    def _package(self, place: Place, file: Any, index: int, version: Any, auto: bool) -> Package:
+    def _package(self, place: Place, file: Any, index: int, version: Any, solution: Solution) -> Package:
         self.records.lookup((file, index))
         section = self.apt_pkg.TagSection(self.records.record)
         name = version.parent_pkg.name
@@ -95,9 +95,10 @@ class _Describer:
             multi_arch=section.get("Multi-Arch", "no"),
             essential=section.get("Essential", "no") == "yes",
             priority=section.get("Priority", "optional"),
-            auto=auto,
+            auto=version.parent_pkg.id not in solution.requested,
             installed_size=int(size) if size.isdigit() else 0,
             section=section.get("Section", ""),
+            layer=solution.layers.get(version.parent_pkg.id, ""),
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import PackageError
-from . import aptroot, child, hostapt
+from . import aptroot, base, child, hostapt
 from .model import Package, Release, Request, Resolution
 from .records import describe
 from .solve import Solver
@@ -137,6 +137,7 @@ def _solve(apt_pkg: Any, request: Request, place: Path, number: int, name: str) 
     try:
         cache = apt_pkg.Cache(None)
         solution = Solver(apt_pkg, cache, name, wanted, request.architecture).solve()
+        solution.layers = base.layers(apt_pkg, cache, name, wanted, request.architecture, solution)
         packages = describe(apt_pkg, cache, solution, request)
     except apt_pkg.Error as error:
         raise PackageError(f"package set '{name}': {error}") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import PackageError
 from .explain import Explainer
-from .model import PackageSet
+from .model import Layer, PackageSet
 from .select import Selector, Wanted
 
 _PRIORITIES = {"minbase": ("required",), "buildd": ("required",), "standard": ("required", "important")}
@@ -19,11 +19,12 @@ _EXTRA = {"minbase": ("apt",), "standard": ("apt",), "buildd": ("apt", "build-es
 
 @dataclass
 class Solution:
-    """Chosen apt_pkg versions; ``requested`` holds the ids of the packages that were asked for."""
+    """Chosen apt_pkg versions; ``requested``: ids of the packages that were asked for; ``layers``: see :mod:`.base`."""
 
     versions: list[Any]
     requested: set[int]
     warnings: list[str] = field(default_factory=list)
+    layers: dict[int, Layer] = field(default_factory=dict)
 
 
 class Solver:

@@ -168,6 +168,54 @@ def test_every_package_is_a_download_by_checksum_and_an_input_of_debootstrap(def
     assert marked == ["base-files"], "apt has to know what nobody asked for by name"
 
 
+def layered(resolution, **layers):
+    """The same resolution with layers of some packages of the system, by name."""
+    system = tuple(dataclasses.replace(one, layer=layers.get(one.name, "")) for one in resolution.sets["os"])
+    return dataclasses.replace(resolution, sets={**resolution.sets, "os": system})
+
+
+def test_images_that_differ_in_a_few_packages_share_the_first_stage(define, resolve):
+    first = {}
+    for names in ((), ("figlet",), ("dpkg", "figlet", "nano")):
+        definition = define(packages=names)
+        resolution = layered(resolve(definition), dpkg="named" if "dpkg" in names else "", figlet="added", nano="added")
+        document = make_manifest(definition, resolution).to_dict()
+        base, second = stages(document, "os")[:2]
+        first[names] = base
+        if not names:
+            assert second["type"] != "org.osbuild.apt"
+            continue
+        assert second["type"] == "org.osbuild.apt"
+        given = {one["metadata"]["deb.name"] for one in second["inputs"]["packages"]["references"].values()}
+        assert given == set(names) - {"dpkg"}
+        assert second.get("options", {}) == ({"manual": ["dpkg"]} if "dpkg" in names else {})
+    # Apart from the mark of dpkg, which is one in the base.
+    marked = [one["metadata"] for one in first["dpkg", "figlet", "nano"]["inputs"]["packages"]["references"].values()]
+    assert {one["deb.name"] for one in marked if one.get("deb.auto")} == {"base-files", "dpkg"}
+    assert first[()] == first["figlet",]
+
+
+@pytest.mark.parametrize(("customizations", "changes"), [
+    ({"debian": {"dpkg": {"path_exclude": ["/usr/share/doc/*"]}}}, {}),
+    ({}, {"architecture": "i386"}),
+    ({}, {"essential": True}),
+])
+def test_one_stage_installs_all_where_two_might_not_do_the_same(define, resolve, customizations, changes):
+    definition = define(customizations, packages=("figlet",))
+    resolution = layered(resolve(definition), figlet="added")
+    changed = tuple(dataclasses.replace(one, **changes) if one.name == "figlet" else one for one in resolution.sets["os"])
+    resolution = dataclasses.replace(resolution, sets={**resolution.sets, "os": changed})
+    types = [stage["type"] for stage in stages(make_manifest(definition, resolution).to_dict(), "os")]
+    assert "org.osbuild.apt" not in types
+
+
+def test_one_stage_installs_all_where_most_of_it_is_added(define, resolve):
+    definition = define(packages=("figlet",))
+    resolution = layered(resolve(definition), **{one.name: "added" for one in resolve(definition).sets["os"] if "e" in one.name})
+    types = [stage["type"] for stage in stages(make_manifest(definition, resolution).to_dict(), "os")]
+    assert "org.osbuild.apt" not in types
+
+
 def test_addresses_are_not_percent_encoded(define, resolve):
     # osbuild encodes the path itself, and would encode it a second time.
     definition = define()

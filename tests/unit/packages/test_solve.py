@@ -56,6 +56,26 @@ def test_auto_is_what_was_neither_named_nor_of_the_variant(repo: Any, resolve: A
                      "libapt": True, "libc": True, "libedit": True}
 
 
+def layers(resolution: Resolution) -> dict[str, str]:
+    return {package.name: package.layer for package in resolution.sets["os"] if package.layer}
+
+
+def test_what_the_blueprint_adds_to_a_base_is_told_and_does_not_change_the_choice(repo: Any, resolve: Any) -> None:
+    whole = resolve(repo.source(), "water", "editor", "libapt", base=("water",))
+    assert layers(whole) == {"editor": "added", "libedit": "added", "libapt": "named"}
+    assert names(whole) == names(resolve(repo.source(), "water", "editor", "libapt"))
+    assert not layers(resolve(repo.source(), "water", base=("water",))), "it is the base"
+    assert not layers(resolve(repo.source(), "water", "editor")), "nobody says what the base is"
+
+
+@pytest.mark.parametrize(("include", "base"), [
+    # Another version, another package, and none at all.
+    (("shell=1:5.9-3", "water"), ("shell",)), (("mail-big", "water"), ("mail-small",)), (("water",), ("needy",)),
+])
+def test_a_base_that_is_not_part_of_the_whole_is_none(repo: Any, resolve: Any, include: Any, base: Any) -> None:
+    assert not layers(resolve(repo.source(), *include, base=base))
+
+
 def test_recommends_and_excludes_hold_for_their_own_set_only(repo: Any, resolve: Any) -> None:
     sets = {
         "plain": PackageSet(("editor",), variant="none"),
