@@ -35,6 +35,8 @@ EXIT_TERMINATED = 143
 
 # Characters of an error of validation that are shown as text; the JSON document has all.
 MAX_MESSAGE = 1000
+# Environment variable; "disk": trees of which nothing is kept are not made in memory either.
+SCRATCH = "OSBUILD_SCRATCH"
 
 
 class _Failure(Exception):
@@ -201,10 +203,12 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
     from .devfs import remove_dead
     from .objectstore import ObjectStore
     from .util import linux
+    from .util.memory import Budget
 
+    own_mounts = False
     if args.own_process:
         # Mounts made from here on cannot outlive the engine, however it ends.
-        linux.unshare_mounts()
+        own_mounts = linux.unshare_mounts()
     remove_dead(args.rundir)
 
     exports: list[str] = args.export or []
@@ -212,6 +216,9 @@ def build(args: argparse.Namespace, index: Index, info: FormatInfo, manifest: Ma
         if args.cache_max_size is not None:
             store.maximum_size = args.cache_max_size
         manifest.fix()
+        manifest.mark_passing(exports)
+        if own_mounts and os.environ.get(SCRATCH) != "disk":
+            store.memory = Budget()
         store.code = code.digests(manifest)
         pipelines = manifest.depsolve(store, exports)
         monitor = make_monitor(args, len(manifest.sources) + len(pipelines))

@@ -116,6 +116,8 @@ class Object:
         self._lower: Object | None = None
         # Whether its files are those of other objects, too, so that nobody may ever change them.
         self._shares = False
+        # Bytes of memory that the tree may have, if it is in memory.
+        self._memory = 0
 
     @classmethod
     def new(cls, store: ObjectStore, uid: str) -> Object:
@@ -229,6 +231,48 @@ class Object:
         copy_tree(os.path.join(base.path, "meta"), os.path.join(self.path, "meta"))
         return True
 
+    def into_memory(self, expected: int = 0) -> bool:
+        """Have the tree, which is empty yet, in memory, from where it can only be copied. False where that is not possible,
+        or where `expected` bytes would not fit.
+
+        A tree that does not fit after all is `full` then, and has to be made anew elsewhere.
+        """
+        size = self.store.memory.take(expected)
+        if not size:
+            return False
+        try:
+            linux.mount("tree", self._tree, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"size={size},mode=0755")
+        except OSError:
+            self.store.memory.give_back(size)
+            return False
+        self._memory = size
+        try:
+            # Stages may use them; kernels before 6.6 do not have them in memory.
+            os.setxattr(self._tree, "user.forge", b"")
+            os.removexattr(self._tree, "user.forge")
+        except OSError:
+            linux.umount(self._tree)
+            self._release_memory(0)
+            return False
+        return True
+
+    @property
+    def full(self) -> bool:
+        """Whether the tree is in memory and has no room left there."""
+        if not self._memory:
+            return False
+        state = os.statvfs(self._tree)
+        return state.f_bavail * state.f_frsize < self._memory // 100 or state.f_favail == 0
+
+    @property
+    def in_memory(self) -> bool:
+        return self._memory > 0
+
+    def _release_memory(self, used: int) -> None:
+        """Give back what is beyond the `used` bytes."""
+        size, self._memory = self._memory, min(used, self._memory)
+        self.store.memory.give_back(size - self._memory)
+
     def flatten(self) -> None:
         """Make the tree a plain directory if it is an overlay. OSError if it is in use; RuntimeError if it is lost."""
         if self._lower is None:
@@ -260,6 +304,9 @@ class Object:
             return
         self.clamp_mtime()
         self.mode = self.Mode.READ
+        if self._memory:
+            state = os.statvfs(self._tree)
+            self._release_memory((state.f_blocks - state.f_bfree) * state.f_frsize)
         self.store.finalized(self)
 
     def take_over(self, loaded: Loaded) -> None:
@@ -303,6 +350,7 @@ class Object:
             loaded.release()
         if entry is not None:
             entry.remove()
+            self._release_memory(0)
         if entry is not None or loaded is not None:
             self.store.dropped(self)
 

@@ -18,6 +18,7 @@ from .util import overlay
 from .util.fscache import FsCache
 from .util.fsstale import SESSION, remove_dead_sessions
 from .util.lockeddir import LockedDir, make_directory
+from .util.memory import Budget
 
 __all__ = ["HostTree", "Object", "ObjectStore", "StoreClient", "StoreServer"]
 
@@ -38,6 +39,8 @@ class ObjectStore:
         self.code: Mapping[str, str] = {}
         # What the build roots of this run share.
         self.kept = Kept()
+        # For trees that are not kept; without a mount namespace of its own an engine that is killed would leave them.
+        self.memory = Budget(0)
         self._overlays: bool | None = None
         self._outdated: set[str] = set()
         self._objects: list[Object] = []

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +32,12 @@ __all__ = [
 ]
 
 
+# errno(3), as programs say it.
+_NO_SPACE = os.strerror(errno.ENOSPC)
+# So many times what is downloaded a tree that is made of it may take.
+_UNPACKED = 5
+
+
 class ContainsId(Protocol):
     """The part of a store that `Manifest.depsolve` needs."""
 
@@ -51,6 +59,8 @@ class Pipeline:
         self.stages: list[Stage] = []
         # What can cancel it.
         self.job: Job | None = None
+        # Whether its tree is of use to other pipelines of the same run only.
+        self.passing = False
 
     @property
     def id(self) -> str | None:
@@ -103,6 +113,8 @@ class Pipeline:
         tree = store.new(self.stages[-1].id)
         tree.source_epoch = self.source_epoch
         todo = self._resume(store, tree)
+        if self.passing and todo is self.stages and not any(stage.wants_plain_tree for stage in todo):
+            tree.into_memory(_UNPACKED * sum(stage.input_size(store.store) for stage in todo))
 
         for number, stage in enumerate(todo, 1):
             stage.job = self.job
@@ -113,6 +125,13 @@ class Pipeline:
                 result = stage.run(
                     tree, meta.name, self.runner, build_tree, store, monitor, libdir, debug_break, stage_timeout, rundir
                 )
+            if not result.success and (tree.full or (tree.in_memory and _NO_SPACE in result.output)):
+                monitor.log(f"the tree of pipeline {self.name} is too big for the memory there is: it is made anew on the disk\n")
+                tree.cleanup()
+                self.passing = False
+                results.set_stages([])
+                self._run_stages(results, store, monitor, libdir, debug_break, stage_timeout, rundir)
+                return
             metadata = tree.meta.get(stage.id) if result.success else None
             monitor.result(result, metadata)
             results.add_stage(result)
@@ -275,6 +294,13 @@ class Manifest:
             if not result.success:
                 break
         return results
+
+    def mark_passing(self, exports: Iterable[str]) -> None:
+        """Mark the pipelines of which nothing is kept: no checkpoint, and neither name nor id among `exports`."""
+        exported = {self[name].id for name in exports}
+        for pipeline in self.pipelines.values():
+            kept = any(stage.checkpoint for stage in pipeline.stages)
+            pipeline.passing = not kept and pipeline.id not in exported
 
     def mark_checkpoints(self, patterns: Iterable[str]) -> set[str]:
         """Mark the stages whose trees are to be kept and return their ids.

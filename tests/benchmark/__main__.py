@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.benchmark import report
 from tests.benchmark.harness import REPO, Bench, NotHere, Outcome, ProcessorTime, compare, file_system
 
-GROUPS = ("stages", "checkpoints", "fetch", "parallel", "tasks", "minbase", "trees", "disks", "ostree")
+GROUPS = ("stages", "checkpoints", "fetch", "parallel", "tasks", "trees", "again", "disks", "ostree")
 
 
 def main() -> int:

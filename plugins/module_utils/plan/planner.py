@@ -35,7 +35,7 @@ from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, h
 from .model import Inputs, Plan
 
 # What lasts: the build root, and the system before the blueprint's wishes, which change more often than the packages.
-_CHECKPOINTS = ("build", "org.osbuild.debootstrap", "org.osbuild.apt")
+_CHECKPOINTS = ("build", "org.osbuild.debootstrap", "org.osbuild.apt", "org.osbuild.debian.locale")
 
 Resolver = Callable[[Request], Resolution]
 #: Containers, and architecture and variant as images name them.
