@@ -16,6 +16,9 @@ from .treework import bootstrap_options
 # What org.osbuild.debootstrap calls a variant that it need not check.
 _VARIANTS = {"minbase": "minbase", "standard": "standard", "buildd": "buildd", "essential": "essential", "none": "custom"}
 
+# Without these no package can be added, and in an image of variant "none" the blueprint may be who asks for them.
+_ALWAYS = ("base-files", "base-passwd", "dpkg")
+
 # With more than one package in so many added, one pass of dpkg over all is the faster way even where the base is there.
 _SHARE = 5
 
@@ -63,8 +66,10 @@ def _shared(definition: Definition, packages: Sequence[Package]) -> bool:
     """
     architectures = {definition.architecture.name, "all"}
     added = [one for one in packages if one.layer == "added"]
+    needed = {*_ALWAYS, *(["debconf"] if definition.customizations.debian.answers else [])}
     return (
         any(one.layer for one in packages)
+        and not needed & {one.name for one in added}
         and len(added) * _SHARE <= len(packages)
         and all(one.architecture in architectures and not one.essential for one in added)
         and definition.customizations.debian.dpkg == Dpkg()

@@ -199,6 +199,8 @@ def test_images_that_differ_in_a_few_packages_share_the_first_stage(define, reso
     ({"debian": {"dpkg": {"path_exclude": ["/usr/share/doc/*"]}}}, {}),
     ({}, {"architecture": "i386"}),
     ({}, {"essential": True}),
+    ({}, {"name": "base-passwd"}),
+    ({"debian": {"debconf": [{"owner": "a", "question": "a/b", "type": "string", "value": "c"}]}}, {"name": "debconf"}),
 ])
 def test_one_stage_installs_all_where_two_might_not_do_the_same(define, resolve, customizations, changes):
     definition = define(customizations, packages=("figlet",))
