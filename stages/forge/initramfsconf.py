@@ -60,6 +60,8 @@ def tools(tree: str, options: Mapping[str, Any], filename: str) -> dict[str, tup
         settings.append(f"COMPRESSLEVEL={options['compress-level']}")
     if "resume" in options:
         settings.append(f"RESUME={options['resume']}")
+    if options.get("root-filesystems"):
+        settings.append(f"FSTYPE={','.join(options['root-filesystems'])}")
     if settings:
         files[f"{_TOOLS}/conf.d/{filename}"] = ("\n".join(["# Written when this image was built.", *settings, ""]), 0o644)
     if options.get("modules"):

@@ -42,11 +42,10 @@ def commit_ref(definition: Definition) -> str:
 
 def prepare_stages(definition: Definition) -> Iterator[Stage]:
     """The end of the system's tree: the form that it has in a commit."""
-    root = root_partition(wanted_partitions(definition))
-    # The initial ram disk brings what checks the root that stands here. Preparing takes the line out: the kernel's
-    # command line names the root of a machine.
-    line = {"label": "root", "path": "/", "vfs_type": root.fs_type, "passno": 1}
-    yield Stage("org.osbuild.fstab", {"filesystems": [line]})
+    if "initramfs-tools" not in definition.customizations.debian.exclude:
+        # The initial ram disk is made where there is no root to look at, so it is told what it has to check.
+        root = root_partition(wanted_partitions(definition))
+        yield Stage("org.osbuild.debian.initramfs", {"initramfs-tools": {"root-filesystems": [root.fs_type]}})
     options = {}
     if definition.architecture.boot_loader.bios:
         options["serial"] = f"--unit=0 --speed={SERIAL_SPEED}"

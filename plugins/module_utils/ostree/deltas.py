@@ -47,6 +47,13 @@ class Delta:
         path = self.directory(repository) / "superblock"
         return time.time() - path.stat().st_mtime if path.exists() else 0.0
 
+    def outdated(self, repository: Repository) -> bool:
+        """Whether its commit was signed since it was made: clients believe the signatures that the delta brings, not the commit's."""
+        signatures = repository.path / "objects" / self.target[:2] / f"{self.target[2:]}.commitmeta"
+        superblock = self.directory(repository) / "superblock"
+        # A delta holds the detached metadata of its commit as it was, in one piece.
+        return signatures.is_file() and superblock.is_file() and signatures.read_bytes() not in superblock.read_bytes()
+
     def as_dict(self, repository: Repository) -> dict[str, Any]:
         return {"from": self.source, "to": self.target, "size": self.size(repository)}
 
@@ -59,9 +66,9 @@ def listing(repository: Repository) -> list[Delta]:
 
 
 def generate(repository: Repository, delta: Delta) -> None:
-    """Make a delta, unless it is there."""
+    """Make a delta, in the place of one that is there: its files are replaced one by one, and all but the first are the same."""
     origin = "--empty" if delta.source is None else f"--from={delta.source}"
-    run("static-delta", "generate", "--if-not-exists", origin, f"--to={delta.target}", repo=repository.path)
+    run("static-delta", "generate", origin, f"--to={delta.target}", repo=repository.path)
 
 
 def delete(repository: Repository, delta: Delta) -> None:

@@ -80,7 +80,7 @@ def _same(wish: Wish, origin: history.Commit, found: history.Commit) -> bool:
 
 
 def wanted_deltas(repository: Repository, wish: Wish, commit: str, before: str | None) -> list[Delta]:
-    """Deltas to the commit that are wanted and not there."""
+    """Deltas to the commit that are wanted and not there, or there and without the signatures that the commit has."""
     sources: list[str | None] = []
     if wish.deltas:
         parents = [one.checksum for one in history.history(repository, commit)[1:]]
@@ -88,8 +88,10 @@ def wanted_deltas(repository: Repository, wish: Wish, commit: str, before: str |
             parents.insert(0, before)
         sources += [one for one in parents if repository.has_commit(one)][: wish.deltas]
     sources += [None] if wish.delta_from_scratch else []
-    there = {one.name for one in deltas.listing(repository)}
-    return [delta for delta in (Delta(source, commit) for source in sources) if delta.name not in there]
+    known = [one for one in deltas.listing(repository) if one.target == commit]
+    outdated = [one for one in known if one.outdated(repository)]
+    wanted = [delta for delta in (Delta(source, commit) for source in sources) if delta not in known]
+    return wanted + outdated
 
 
 def summary_key(repository: Repository, wish: Wish) -> GpgKey | None:
@@ -152,6 +154,8 @@ def plan(repository: Repository, wish: Wish) -> Plan:
         made.actions.append("sign")
     if wish.ed25519_key_file is not None and commit != before:
         made.actions.append("sign")
+    if there and "sign" in made.actions and any(one.target == commit for one in deltas.listing(repository)):
+        made.actions.append("delta")
     if there and commit == before:
         made.actions += ["delta"] if wanted_deltas(repository, wish, str(commit), before) else []
     elif (wish.deltas and before is not None) or wish.delta_from_scratch:

@@ -61,7 +61,7 @@ def test_pipelines(define, resolve, image_type, names):
     document = make_manifest(definition, resolve(definition)).to_dict()
     assert [one["name"] for one in document["pipelines"]] == ["build", "os", *names]
     assert definition.image_type.export == names[-1]
-    assert types(document, "os")[-3:] == ["fstab", "debian.ostree.generator", "ostree.preptree"]
+    assert types(document, "os")[-3:] == ["debian.initramfs", "debian.ostree.generator", "ostree.preptree"]
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_the_boot_loader_is_switched_on_after_the_deployment_only(build):
 def test_the_initial_ram_disk_learns_the_kind_of_root(build):
     wanted = {"disk": {"partitions": [{"mountpoint": "/", "fs_type": "xfs", "minsize": GIB}]}}
     for given, kind in (({}, "ext4"), (wanted, "xfs")):
-        (root,) = stage(build(given, image_type="ostree-raw"), "os", "fstab")["options"]["filesystems"]
-        assert (root["path"], root["vfs_type"], root["passno"]) == ("/", kind, 1)
+        options = stage(build(given, image_type="ostree-raw"), "os", "debian.initramfs")["options"]
+        assert options == {"initramfs-tools": {"root-filesystems": [kind]}}
 
 
 def test_the_older_libostree_is_told_of_the_read_only_sysroot_in_the_repository(build):

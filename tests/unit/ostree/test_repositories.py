@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import datetime
 import errno
+import functools
 import gzip
+import http.server
 import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,11 @@ from ansible_collections.debian_forge.osbuild.plugins.module_utils.ostree.reposi
 from tests.support.ostreelab import REF, Lab, make_key, run
 
 STABLE = "debian/13/amd64/stable"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def put(repository: Repository, wish: publish.Wish) -> publish.Plan:
@@ -194,6 +202,30 @@ def test_an_interrupted_publication_is_completed(lab: Lab, gpg_home: Path) -> No
     put(repository, wish)
     assert publish.plan(repository, wish).actions == []
     assert deltas.listing(repository) == [deltas.Delta(first, second)]
+
+
+def test_deltas_bring_the_signatures_that_their_commit_has_now(lab: Lab, gpg_home: Path, tmp_path: Path) -> None:
+    """A delta has those of when it was made, and clients believe it."""
+    first = lab.commit("1")
+    repository = Repository(lab.server)
+    put(repository, publish.Wish(REF, first, key=signatures.gpg_key(gpg_home), deltas=1))
+    make_key(tmp_path / "other", "other")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(lab.server))) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        client = lab.client(url=f"http://127.0.0.1:{web.server_port}", keys=gpg_home / "repo.gpg")
+        fetch = "ostree", "pull", f"--repo={client}", "--require-static-deltas", "forge", REF
+        pull.pull(Repository(client), "forge", REF)
+        second = lab.commit("2", packages={"nginx": "2"})
+        put(repository, publish.Wish(REF, second, key=signatures.gpg_key(tmp_path / "other"), deltas=1))
+        assert not deltas.Delta(first, second).outdated(repository)
+        with pytest.raises(AssertionError, match="public key not found"):
+            run(*fetch)
+        wish = publish.Wish(REF, second, key=signatures.gpg_key(gpg_home), deltas=1)
+        assert put(repository, wish).actions == ["sign", "delta", "summary"]
+        run(*fetch)
+        assert refs.resolve(Repository(client), f"forge:{REF}") == second
+        web.shutdown()
+    assert publish.plan(repository, wish).actions == []
 
 
 def test_a_delta_from_scratch_only_when_asked(lab: Lab) -> None:

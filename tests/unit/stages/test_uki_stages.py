@@ -289,14 +289,14 @@ class TestInitramfs:
         (tree / "etc/initramfs-tools/modules").write_text("# mine\nloop  max_loop=3")
         tools = {
             "modules": ["loop max_loop=3", "virtio_blk"], "policy": "dep", "compress": "zstd", "compress-level": 3, "resume": "none",
-            "hooks": [HOOK], "scripts": [{**HOOK, "phase": "local-bottom"}],
+            "root-filesystems": ["ext4", "xfs"], "hooks": [HOOK], "scripts": [{**HOOK, "phase": "local-bottom"}],
         }  # fmt: skip
         dracut = {"add-modules": ["a", "b"], "filesystems": ["ext4"], "hostonly": False, "compress": "xz", "install": ["/bin/x"]}
         load("debian.initramfs").main(str(tree), {"initramfs-tools": tools, "dracut": dracut, "filename": "10-x"})
         etc = tree / "etc"
         assert (etc / "initramfs-tools/modules").read_text() == "# mine\nloop  max_loop=3\nvirtio_blk\n"
         settings = (etc / "initramfs-tools/conf.d/10-x").read_text().splitlines()[1:]
-        assert settings == ["MODULES=dep", "COMPRESS=zstd", "COMPRESSLEVEL=3", "RESUME=none"]
+        assert settings == ["MODULES=dep", "COMPRESS=zstd", "COMPRESSLEVEL=3", "RESUME=none", "FSTYPE=ext4,xfs"]
         for name in ("hooks/x", "scripts/local-bottom/x"):
             assert (etc / "initramfs-tools" / name).read_text() == "#!/bin/sh\n"
             assert (etc / "initramfs-tools" / name).stat().st_mode & 0o777 == 0o755
