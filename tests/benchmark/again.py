@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmark.harness import REPO, Bench, Command, NotHere, Row, engine, ours
+from tests.benchmark.tasks import BLUEPRINT
 from tests.benchmark.trees import CLOUD, DISTRIBUTION, fill, remover
 
 #: What all images of the kind have, and what the second has instead of what the first adds: one package in twenty is another.
@@ -22,16 +23,7 @@ OTHER = (*BASE, "nano", "tmux", "htop", "rsync")
 #: As much as is built here.
 _LIMIT = ("--cache-max-size", "20GB")
 
-_BLUEPRINT = """
-name = "web"
-version = "0.1.0"
-
-[[packages]]
-name = "nginx"
-
-[customizations]
-hostname = "web"
-
+_MORE = """
 [customizations.locale]
 languages = ["en_GB.UTF-8"]
 
@@ -91,7 +83,7 @@ def _images(place: Path) -> Iterator[Row]:
     commands = []
     for number, where in enumerate((empty, store)):
         blueprint, document = place / f"web-{number}.toml", place / f"web-{number}.json"
-        blueprint.write_text(_BLUEPRINT.format(motd=f"version {number}"))
+        blueprint.write_text(BLUEPRINT + _MORE.format(motd=f"version {number}"))
         try:
             made = plan.make_plan(plan.Inputs(arguments.read_blueprint(str(blueprint)), "qcow2", DISTRIBUTION))
         except errors.ForgeError as reason:

@@ -14,7 +14,7 @@ from typing import Any
 from tests.benchmark.harness import ENGINE, REPO, Bench, Command, NotHere, Row
 
 TASKS = 10
-_BLUEPRINT = """
+BLUEPRINT = """
 name = "web"
 version = "0.1.0"
 
@@ -32,7 +32,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         raise NotHere("ansible-playbook is not beside this Python")
     sys.path.append(str(REPO / "build" / "collections"))
     libdir, out, blueprint = bench.scratch / "lib", bench.scratch / "out", bench.scratch / "web.toml"
-    blueprint.write_text(_BLUEPRINT)
+    blueprint.write_text(BLUEPRINT)
     task = {
         "blueprint": str(blueprint), "distribution": "debian-13", "image_type": "raw", "output_directory": str(out),
         "libdir": str(libdir), "engine": "embedded", "jobs_directory": str(bench.scratch / "jobs"),
