@@ -19,7 +19,6 @@ ENGINE = Path(__file__).resolve().parents[3] / "engine"
 MIB = 1 << 20
 
 
-
 def test_budget_hands_out_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "LEAST", 10)
     monkeypatch.setattr(memory, "MOST", 40)
