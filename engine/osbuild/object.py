@@ -231,13 +231,12 @@ class Object:
         copy_tree(os.path.join(base.path, "meta"), os.path.join(self.path, "meta"))
         return True
 
-    def into_memory(self, expected: int = 0) -> bool:
-        """Have the tree, which is empty yet, in memory, from where it can only be copied. False where that is not possible,
-        or where `expected` bytes would not fit.
+    def into_memory(self) -> bool:
+        """Have the tree, which is empty yet, in memory, from where it can only be copied. False where that is not possible.
 
-        A tree that does not fit after all is `full` then, and has to be made anew elsewhere.
+        A tree that does not fit is `full` then, and has to be made anew elsewhere.
         """
-        size = self.store.memory.take(expected)
+        size = self.store.memory.take()
         if not size:
             return False
         try:

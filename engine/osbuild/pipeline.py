@@ -34,8 +34,9 @@ __all__ = [
 
 # errno(3), as programs say it.
 _NO_SPACE = os.strerror(errno.ENOSPC)
-# So many times what is downloaded a tree that is made of it may take.
-_UNPACKED = 5
+# Stages that begin a tree of disks. Trees of other kinds stay on the disk: in memory, directories are listed in another
+# order, and archives of them would be other ones.
+_DISKS = ("org.osbuild.truncate", "org.osbuild.debian.disk")
 
 
 class ContainsId(Protocol):
@@ -114,7 +115,7 @@ class Pipeline:
         tree.source_epoch = self.source_epoch
         todo = self._resume(store, tree)
         if self.passing and todo is self.stages and not any(stage.wants_plain_tree for stage in todo):
-            tree.into_memory(_UNPACKED * sum(stage.input_size(store.store) for stage in todo))
+            tree.into_memory()
 
         for number, stage in enumerate(todo, 1):
             stage.job = self.job
@@ -296,11 +297,12 @@ class Manifest:
         return results
 
     def mark_passing(self, exports: Iterable[str]) -> None:
-        """Mark the pipelines of which nothing is kept: no checkpoint, and neither name nor id among `exports`."""
+        """Mark the pipelines of disks of which nothing is kept: no checkpoint, and neither name nor id among `exports`."""
         exported = {self[name].id for name in exports}
         for pipeline in self.pipelines.values():
             kept = any(stage.checkpoint for stage in pipeline.stages)
-            pipeline.passing = not kept and pipeline.id not in exported
+            disks = bool(pipeline.stages) and pipeline.stages[0].name in _DISKS
+            pipeline.passing = disks and not kept and pipeline.id not in exported
 
     def mark_checkpoints(self, patterns: Iterable[str]) -> set[str]:
         """Mark the stages whose trees are to be kept and return their ids.

@@ -132,16 +132,6 @@ class Stage:
             if ip.origin == "org.osbuild.pipeline":
                 yield from ip.refs
 
-    def input_size(self, store: str) -> int:
-        """Bytes of the downloaded files that the stage is given, as far as they are in the store directory `store`."""
-        size = 0
-        for ip in self.inputs.values():
-            if ip.origin == "org.osbuild.source":
-                for ref in ip.refs:
-                    with contextlib.suppress(OSError):
-                        size += os.stat(os.path.join(store, "sources", "org.osbuild.files", str(ref))).st_size
-        return size
-
     def add_input(self, name: str, info: ModuleInfo, origin: str, options: dict[str, Any] | None = None) -> Input:
         ip = Input(name, info, origin, options)
         self.inputs[name] = ip

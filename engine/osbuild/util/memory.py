@@ -64,13 +64,13 @@ class Budget:
         self._left = total
         self._lock = threading.Lock()
 
-    def take(self, expected: int = 0) -> int:
-        """Bytes for one tree, to be given back; 0 if there are not enough, or less than `expected`."""
+    def take(self) -> int:
+        """Bytes for one tree, to be given back; 0 if there are not enough."""
         with self._lock:
             if self._left is None:
                 self._left = available() // 2
             granted = min(self._left, MOST)
-            if granted < max(LEAST, expected):
+            if granted < LEAST:
                 return 0
             self._left -= granted
             return granted
