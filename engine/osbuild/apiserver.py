@@ -126,10 +126,13 @@ class BaseAPI(abc.ABC):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        server, self._server = self._server, None
+        server = self._server
         if server is None:
             return
-        if _doorkeeper.remove(server.fileno()):
+        # First of all: whoever connects at this very moment is being let in, which takes the server.
+        unheard = _doorkeeper.remove(server.fileno())
+        self._server = None
+        if unheard:
             # Somebody may have come just now.
             self._take_leave(set(iter(server.accept, None)), server)
         else:

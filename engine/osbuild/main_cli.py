@@ -35,7 +35,7 @@ EXIT_TERMINATED = 143
 
 # Characters of an error of validation that are shown as text; the JSON document has all.
 MAX_MESSAGE = 1000
-# Environment variable; "disk": trees of which nothing is kept are not made in memory either.
+# Environment variable; "disk": disks of which nothing is kept are not made in memory either.
 SCRATCH = "OSBUILD_SCRATCH"
 
 

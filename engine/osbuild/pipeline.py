@@ -60,7 +60,7 @@ class Pipeline:
         self.stages: list[Stage] = []
         # What can cancel it.
         self.job: Job | None = None
-        # Whether its tree is of use to other pipelines of the same run only.
+        # Whether it makes disks that are of use to other pipelines of the same run only.
         self.passing = False
 
     @property
@@ -114,7 +114,7 @@ class Pipeline:
         tree = store.new(self.stages[-1].id)
         tree.source_epoch = self.source_epoch
         todo = self._resume(store, tree)
-        if self.passing and todo is self.stages and not any(stage.wants_plain_tree for stage in todo):
+        if self.passing and todo is self.stages:
             tree.into_memory()
 
         for number, stage in enumerate(todo, 1):

@@ -18,7 +18,6 @@ Variant = Literal["minbase", "standard", "buildd", "essential", "none"]
 VARIANTS: tuple[str, ...] = get_args(Variant)
 
 Layer = Literal["", "named", "added"]
-LAYERS: tuple[str, ...] = get_args(Layer)
 
 _NAME = r"[A-Za-z0-9*?\[][A-Za-z0-9+.*?\[\]!-]*"
 # deb-version(7) characters, and glob characters, because blueprints ask for "5.*".

@@ -34,7 +34,8 @@ from ..images import warnings as image_warnings
 from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, host_sources, read_lock, resolve
 from .model import Inputs, Plan
 
-# What lasts: the build root, and the system before the blueprint's wishes, which change more often than the packages.
+# What lasts: the build root, and the system before the blueprint's wishes, which change more often than the packages: the base,
+# with what is added to it, and with its locales, which take seconds to make.
 _CHECKPOINTS = ("build", "org.osbuild.debootstrap", "org.osbuild.apt", "org.osbuild.debian.locale")
 
 Resolver = Callable[[Request], Resolution]

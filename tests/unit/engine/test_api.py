@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,27 @@ def test_messages_sent_before_the_end_count(tmp_path: Path) -> None:
                 client.send("silent")
             client.close()
         assert server.messages == ["silent"] * 3
+
+
+class Slow(Echo):
+    """Takes its time to let the first client in."""
+
+    def _start(self) -> None:
+        self.starting.set()
+        time.sleep(0.2)
+        super()._start()
+
+    starting = threading.Event()
+
+
+def test_the_end_waits_for_a_client_that_is_being_let_in(tmp_path: Path) -> None:
+    with Slow(rundir=tmp_path) as server:
+        assert server.socket_address is not None
+        with jsoncomm.Socket.new_client(server.socket_address) as client:
+            client.send("silent")
+            assert server.starting.wait(30)
+    assert server.messages == ["silent"]
+    assert not server.running
 
 
 def test_given_address_is_kept(tmp_path: Path) -> None:
