@@ -12,6 +12,7 @@ a controller that is dying could not be relied on to do it.
 from __future__ import annotations
 
 import os
+import signal
 import time
 import typing as t
 
@@ -115,7 +116,7 @@ class ActionModule(ActionBase):
             query["jobs_directory"] = args["jobs_directory"]
         host = task_vars.get("inventory_hostname", "localhost")
         if show and started.get("joined"):
-            self._display.display(f"[{host}] joining build {started['build_id']}, which is running")
+            self._say(f"[{host}] joining build {started['build_id']}, which is running")
         failures = 0
         parent = os.getppid()
         while True:
@@ -141,10 +142,22 @@ class ActionModule(ActionBase):
             for step in found.pop("steps", []):
                 text = report.line(step)
                 if show and text:
-                    self._display.display(f"[{host}] {text}")
+                    self._say(f"[{host}] {text}")
             if found["state"] not in {"queued", "running"}:
                 return self._outcome(started, found)
             time.sleep(interval)
+
+    def _say(self, text: str) -> None:
+        """Show a line.
+
+        A worker that is ended in the middle of it keeps the lock of the queue that leads to the screen, and ansible-playbook, on
+        its way out after Ctrl-C, would wait for that for ever.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            self._display.display(text)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @staticmethod
     def _outcome(started: dict[str, t.Any], found: dict[str, t.Any]) -> dict[str, t.Any]:

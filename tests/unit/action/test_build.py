@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,6 +64,17 @@ def test_a_build_is_followed_to_its_end_and_each_stage_shown() -> None:
     assert [name for name, _ignored, _ignored in host.calls] == ["build", "build_info", "build_info", "build_info"]
     assert host.calls[0][1]["wait"] is False and host.calls[0][1]["detach"] is False
     assert [call[1]["progress_offset"] for call in host.calls[1:]] == [0, 7, 7]
+
+
+def test_nobody_ends_a_worker_while_it_shows_something() -> None:
+    """It would take the lock of the way to the screen with it."""
+    blocked: list[set[int]] = []
+    plugin = object.__new__(action.ActionModule)
+    plugin._display = SimpleNamespace(display=lambda _text: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    plugin._say("x")
+    assert {signal.SIGINT, signal.SIGTERM} <= blocked[0] and signal.SIGINT not in before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_the_controllers_digest_goes_along_unless_another_libdir_is_used() -> None:
