@@ -20,7 +20,6 @@ from .devfs import DevFS
 from .object import HostTree
 from .output import OutputReader
 from .preparedroot import Kept, NotKept, PreparedRoot, only_makes_files
-from .util import linux
 from .util.lockeddir import make_directory
 from .util.mountinfo import remove_tree
 
@@ -222,14 +221,18 @@ class BuildRoot:
             self._make_var_tmp(self.var)
             return ""
         assert self._devfs is not None
-        self._base = self._devfs.root("root")
-        found.write(self._base, self.var)
+        self._base = self._devfs.directory("root")
+        found.write_root(self._base)
+        assert self._stack is not None
+        lent = self.kept.vars.lend(key, found, self._tmp_parent)
+        self._stack.callback(self.kept.vars.give_back, key, lent)
+        self.var = lent.path
         return said
 
     def _prepare(self, environment: dict[str, str], timeout: float | None) -> tuple[PreparedRoot | None, str]:
         """Run the runner alone; None if it failed or made what cannot be kept, for it to be run with the stage then."""
         assert self._devfs is not None
-        base = self._devfs.root("prepare")
+        base = self._devfs.directory("prepare")
         for name, mode in (("etc", 0o755), ("run", 0o755), ("tmp", 0o755)):
             os.mkdir(os.path.join(base, name), mode)
         var = os.path.join(self.tmp, "prepare-var")
@@ -247,7 +250,6 @@ class BuildRoot:
             return None, ""
         finally:
             remove_tree(var)
-            linux.umount(base, linux.MNT_DETACH)
 
     @staticmethod
     def _make_var_tmp(var: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 Debian Forge contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The `/dev` of a build root: a tmpfs of its own, to which host services add the devices of a stage."""
+"""The `/dev` of a build root, to which host services add the devices of a stage, and what else of it lies in memory."""
 
 from __future__ import annotations
 
@@ -39,32 +39,29 @@ class DevFS:
     def __init__(self, rundir: str | os.PathLike[str]) -> None:
         os.makedirs(rundir, exist_ok=True)
         self._dir = LockedDir(rundir, PREFIX)
-        self._mounts: list[str] = []
         # One below the locked directory: a mount would hide the lock from others.
-        self.path = os.path.join(self._dir.path, "dev")
+        self._memory = os.path.join(self._dir.path, "memory")
+        self._mounted = False
+        self.path = os.path.join(self._memory, "dev")
         try:
+            # One file system for all: mounting and unmounting takes as long as all that is made in it.
+            os.mkdir(self._memory, 0o755)
+            linux.mount("devfs", self._memory, "tmpfs", linux.MS_NOSUID, "mode=0755")
+            self._mounted = True
             self._fill()
         except BaseException:
-            self._dir.remove()
+            self.remove()
             raise
 
     def directory(self, name: str) -> str:
-        """A new directory beside the `/dev`, gone with it."""
-        path = os.path.join(self._dir.path, name)
+        """A new directory in memory beside the `/dev`, gone with it."""
+        path = os.path.join(self._memory, name)
         os.mkdir(path, 0o755)
-        return path
-
-    def root(self, name: str) -> str:
-        """A new, empty file system in memory beside the `/dev`, gone with it. OSError."""
-        path = self.directory(name)
-        linux.mount("root", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755")
-        self._mounts.append(path)
+        os.chmod(path, 0o755)
         return path
 
     def _fill(self) -> None:
-        os.mkdir(self.path, 0o755)
-        linux.mount("devfs", self.path, "tmpfs", linux.MS_NOSUID, "mode=0755,size=64m")
-        self._mounts.append(self.path)
+        self.directory("dev")
         for name, (major, minor) in _NODES.items():
             self._node(name, os.makedev(major, minor))
         with contextlib.suppress(FileNotFoundError):
@@ -93,11 +90,11 @@ class DevFS:
 
     def remove(self) -> None:
         """Unmount and remove. May be called again."""
-        mounts, self._mounts = self._mounts, []
-        for point in reversed(mounts):
+        if self._mounted:
+            self._mounted = False
             # With what is mounted below it; what stays is looked for when the directory is removed.
             with contextlib.suppress(OSError):
-                linux.umount(point, linux.MNT_DETACH)
+                linux.umount(self._memory, linux.MNT_DETACH)
         self._dir.remove()
 
 

@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .forksandbox import ForkServer
+from .sparevar import SpareVars
 
 if TYPE_CHECKING:
     from .bubblewrap import Layout
@@ -59,6 +60,7 @@ class Kept:
     def __init__(self) -> None:
         self.roots: dict[Any, PreparedRoot | None] = {}
         self.layouts: dict[Any, Layout] = {}
+        self.vars = SpareVars()
         self.forkserver = ForkServer()
         # Held by the stage that uses devices.
         self.devices = threading.Lock()
@@ -80,10 +82,20 @@ class PreparedRoot:
         """What is in the two directories. NotKept if it is too much or of a kind that cannot be made again; OSError."""
         return cls(_read(root, _OF_SANDBOX), _read(var, frozenset()))
 
-    def write(self, root: str, var: str) -> None:
-        """Make it again in two new directories. OSError."""
+    def write_root(self, root: str) -> None:
+        """Make the root directory again in a new directory. OSError."""
         _write(self.root, root)
+
+    def write_var(self, var: str) -> None:
+        """Make `/var` again in a new directory. OSError."""
         _write(self.var, var)
+
+    def is_var(self, var: str) -> bool:
+        """Whether the directory has what `write_var` makes, and nothing else."""
+        try:
+            return _read(var, frozenset()) == self.var
+        except (NotKept, OSError):
+            return False
 
 
 def _read(top: str, left_out: frozenset[str]) -> list[Entry]:
