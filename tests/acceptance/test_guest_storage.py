@@ -64,7 +64,7 @@ def guest_image(store: Path) -> Path:
 def tree_in_store(name: str, customizations: dict[str, Any], work: Path) -> None:
     """Plan an image, and build all of it that takes no device."""
     document = planned.manifest(storage.blueprint(name, customizations), "raw")
-    (work / f"{name}.json").write_text(json.dumps(document))
+    (work / f"image-{name}.json").write_text(json.dumps(document))
     shutil.rmtree(FOLDER / "seen", ignore_errors=True)
     planned.build(planned.until(document, "os"), work / "store", FOLDER / "seen", "seen", ["build", "os"])
 
@@ -85,7 +85,7 @@ def done() -> Iterator[Mapping[str, guest.Done]]:
         for name, customizations in storage.layouts(key).items():
             if name in LAYOUTS:
                 tree_in_store(name, customizations, work)
-                jobs.append(guest.engine_job(f"image-{name}", f"{name}.json", "image", 3600))
+                jobs.append(guest.engine_job(f"image-{name}", f"image-{name}.json", "image", 3600))
         manifests = {name: make() for name, make in guest_manifests.ALL.items()}
         manifests |= {name: case["manifest"] for name, case in RECORDED.items()}
         for name, document in manifests.items():
