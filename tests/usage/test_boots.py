@@ -111,6 +111,24 @@ def test_systemd_boot_starts_the_kernel_and_knows_its_entries(built: Built, dist
         assert "debian-" in output(console, "ls /boot/efi/loader/entries")
 
 
+@pytest.mark.parametrize("firmware", machine.FIRMWARE)
+def test_a_root_on_a_subvolume_boots(built: Built, distro: str, tmp_path: Path, firmware: str) -> None:
+    blueprint = BLUEPRINT + """
+[[customizations.disk.partitions]]
+type = "btrfs"
+subvolumes = [{ name = "@", mountpoint = "/" }, { name = "@home", mountpoint = "/home" }]
+"""
+    image = built("qcow2", distro, blueprint, "btrfs") / "disk.qcow2"
+    with booted(image, firmware, tmp_path, f"{distro}-btrfs") as console:
+        is_well(console)
+        assert output(console, "findmnt -n -o FSROOT /") == "/@"
+        assert output(console, "findmnt -n -o FSROOT /home") == "/@home"
+        # What update-grub writes says the same.
+        said = output(console, "cat /proc/cmdline").split(maxsplit=1)[1]
+        assert "rootflags=subvol=@" in said
+        assert said in output(console, "update-grub 2>/dev/null && grep -m 1 'linux.*/vmlinuz' /boot/grub/grub.cfg")
+
+
 def test_a_verified_root_is_read_only_and_changes_are_gone_after_a_reboot(built: Built, distro: str, tmp_path: Path) -> None:
     blueprint = BLUEPRINT + "\n[customizations.debian]\nverity = true\n"
     image = built("uki", distro, blueprint, "verity") / "disk.qcow2"

@@ -183,8 +183,12 @@ def _grub(definition: Definition, layout: Layout) -> Stage:
     }
     if boot.bios:
         options["serial"] = f"--unit=0 --speed={SERIAL_SPEED}"
+    if layout.root.subvolume:
+        options["root-subvolume"] = layout.root.subvolume
     if layout.boot.mountpoint != "/":
         options["boot-fs-uuid"] = layout.boot.fs_id
+        if layout.boot.subvolume:
+            options["boot-subvolume"] = layout.boot.subvolume
     return Stage("org.osbuild.debian.grub", options)
 
 

@@ -43,12 +43,12 @@ every_layout = pytest.mark.parametrize("customizations", LAYOUTS.values(), ids=L
 
 @pytest.fixture
 def stages(define, resolve):
-    """Stages of the pipeline with the disk."""
+    """Stages of a pipeline, by default the one with the disk."""
 
-    def make(customizations, **options):
+    def make(customizations, pipeline="image", **options):
         definition = define(customizations, image_type=options.pop("image_type", "raw"), **options)
         document = make_manifest(definition, resolve(definition)).to_dict()
-        return next(one for one in document["pipelines"] if one["name"] == "image")["stages"]
+        return next(one for one in document["pipelines"] if one["name"] == pipeline)["stages"]
 
     return make
 
@@ -151,6 +151,15 @@ def test_btrfs_subvolumes_are_written_by_one_stage(stages):
     assert names(found) == ["debian.disk", "debian.btrfs", "debian.ext4", "debian.esp", "grub2.inst"]
     assert found[1]["options"]["subvolumes"] == [{"name": "@", "source": "/"}, {"name": "@home", "source": "/home"}]
     assert found[1]["options"]["exclude"] == ["/boot"], "a file system of its own"
+
+
+@pytest.mark.parametrize("name", ["btrfs", "encrypted btrfs"])
+def test_the_kernel_is_told_which_subvolume_is_the_root(stages, name):
+    found = stages(LAYOUTS[name], "os")
+    grub = next(one for one in found if one["type"] == "org.osbuild.debian.grub")["options"]
+    assert grub["root-subvolume"] == "@"
+    assert "boot-subvolume" not in grub, "/boot is a file system of its own"
+    assert "root-subvolume" not in next(one for one in stages({}, "os") if one["type"] == "org.osbuild.debian.grub")["options"]
 
 
 def test_btrfs_in_a_container_takes_devices_and_mounts_each_from_the_same(stages):

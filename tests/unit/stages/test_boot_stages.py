@@ -54,6 +54,18 @@ class TestGrub:
         text = self.grub(load, bootable, **{"boot-fs-uuid": BOOT})
         assert f"--set=root {BOOT}" in text and "linux /vmlinuz-6.12.1-amd64 root=UUID=" + ROOT in text
 
+    def test_a_subvolume_is_named_to_the_kernel_and_is_part_of_grubs_path(self, load, bootable):
+        text = self.grub(load, bootable, **{"root-subvolume": "@", "kernel-opts": "quiet"})
+        assert f"linux /@/boot/vmlinuz-6.12.1-amd64 root=UUID={ROOT} ro rootflags=subvol=@ quiet\n" in text
+        assert f"root=UUID={ROOT} ro rootflags=subvol=@ single quiet\n" in text
+        assert "initrd /@/boot/initrd.img-6.12.1-amd64" in text
+
+    def test_with_a_boot_file_system_the_roots_subvolume_is_the_kernels_affair(self, load, bootable):
+        text = self.grub(load, bootable, **{"boot-fs-uuid": BOOT, "root-subvolume": "@"})
+        assert f"linux /vmlinuz-6.12.1-amd64 root=UUID={ROOT} ro rootflags=subvol=@\n" in text
+        text = self.grub(load, bootable, **{"boot-fs-uuid": ROOT, "root-subvolume": "@", "boot-subvolume": "@boot"})
+        assert f"linux /@boot/vmlinuz-6.12.1-amd64 root=UUID={ROOT} ro rootflags=subvol=@\n" in text
+
     @pytest.mark.skipif(shutil.which("grub-script-check") is None, reason="grub-common is not installed")
     def test_grub_understands_the_configuration(self, load, bootable):
         options = {"title": "Jane's \"box\"; $HOME", "serial": "--unit=0 --speed=115200", "timeout": -1}
