@@ -129,6 +129,34 @@ subvolumes = [{ name = "@", mountpoint = "/" }, { name = "@home", mountpoint = "
         assert said in output(console, "update-grub 2>/dev/null && grep -m 1 'linux.*/vmlinuz' /boot/grub/grub.cfg")
 
 
+LAYOUTS = {
+    "dos": ("bios", "dos", "ext4", "ext4"),
+    "xfs": ("uefi", "gpt", "xfs", "ext4"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_partitions_of_ones_own_are_mounted(built: Built, distro: str, tmp_path: Path, layout: str) -> None:
+    firmware, label, root, var = LAYOUTS[layout]
+    blueprint = BLUEPRINT + f"""
+[customizations.disk]
+type = "{label}"
+partitions = [
+    {{ fs_type = "{root}", mountpoint = "/", minsize = "2 GiB" }},
+    {{ fs_type = "{var}", mountpoint = "/var", label = "variable", minsize = "1 GiB" }},
+    {{ fs_type = "swap", minsize = "128 MiB" }},
+]
+"""
+    image = built("qcow2", distro, blueprint, layout) / "disk.qcow2"
+    with booted(image, firmware, tmp_path, f"{distro}-{layout}") as console:
+        is_well(console)
+        assert output(console, "lsblk -n -d -o PTTYPE /dev/vda") == label
+        assert output(console, "findmnt -n -o FSTYPE /") == root
+        assert output(console, "findmnt -n -o FSTYPE,LABEL /var").split() == [var, "variable"]
+        assert output(console, "swapon --noheadings --show=TYPE") == "partition"
+        assert int(output(console, "findmnt -b -n -o SIZE /")) > 1900 * 2**20
+
+
 def test_a_verified_root_is_read_only_and_changes_are_gone_after_a_reboot(built: Built, distro: str, tmp_path: Path) -> None:
     blueprint = BLUEPRINT + "\n[customizations.debian]\nverity = true\n"
     image = built("uki", distro, blueprint, "verity") / "disk.qcow2"
