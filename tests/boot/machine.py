@@ -112,12 +112,15 @@ class Console:
 
     def login(self, user: str, password: str, timeout: float) -> None:
         """Wait for the login prompt, log in, and make the shell quiet enough for :meth:`run`."""
-        self.expect(r"login: ", timeout)
-        self.send(user)
-        # In the system's language: a line that waits behind a colon, and no message of kernel or service manager.
-        self.expect(r"\n[^\n\[:]+: ?\Z", 120)
-        self.send(password)
-        self.expect(r"[$#] $", 120)
+        for _ignored in range(5):
+            self.expect(r"login: ", timeout)
+            self.send(user)
+            # In the system's language: a line that waits behind a colon, and no message of kernel or service manager.
+            self.expect(r"\n[^\n\[:]+: ?\Z", 120)
+            self.send(password)
+            # login(1) gives up after a minute, which is not much for an emulated processor that others use as well.
+            if self.expect(r"[$#] $|login: timed out", 120)[0] != "login: timed out":
+                break
         self._shell(f"exec {self.SHELL}")
 
     def become_root(self, password: str) -> None:
