@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,10 @@ class Console:
     # Without line editing, whose control sequences get in the way, and without start-up files.
     SHELL = "bash --norc --noprofile --noediting"
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self._process = process
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]], log: Path, *, restarts: bool = False) -> None:
+        self._start = start
+        self._restarts = restarts
+        self._process = start()
         self._log = log.open("wb")
         self._text = b""
         self._closed = False
@@ -65,18 +67,26 @@ class Console:
         self._reader.start()
 
     def _read(self) -> None:
+        while self._read_process():
+            pass
+
+    def _read_process(self) -> bool:
+        """Take in what the emulator's process says until it ends; whether another has been started for it then."""
         assert self._process.stdout is not None
-        while True:
-            data = self._process.stdout.read1(65536)  # type: ignore[attr-defined]
+        while data := self._process.stdout.read1(65536):  # type: ignore[attr-defined]
             with self._changed:
-                if not data:
-                    self._closed = True
-                    self._changed.notify_all()
-                    return
                 self._log.write(data)
                 self._log.flush()
                 self._text += data
                 self._changed.notify_all()
+        with self._changed:
+            if self._restarts:
+                self._process.wait()
+                self._process = self._start()
+                return True
+            self._closed = True
+            self._changed.notify_all()
+            return False
 
     def seen(self) -> str:
         """What was said and not yet consumed by :meth:`expect`, without control sequences."""
@@ -170,6 +180,11 @@ class Console:
             raise ConsoleError(f"console: the machine is still on after {timeout:.0f} s") from None
 
     def close(self) -> None:
+        """Switch the machine off."""
+        with self._changed:
+            self._restarts = False
+            self._process.kill()
+        self._process.wait()
         self._reader.join(timeout=10)
         self._log.close()
 
@@ -240,8 +255,9 @@ def boot(
         "-device", "virtio-rng-pci",
         "-netdev", f"user,id=net0,restrict={'off' if online else 'on'}", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip
-    if not restarts:
-        command.append("-no-reboot")
+    # An emulated reset may take for ever (QEMU 7.2 under UEFI throws away translated code page by page): who restarts is switched
+    # off and on.
+    command.append("-no-reboot")
     for one in disks:
         command += ["-drive", f"file={one},format=raw,if=virtio,cache=unsafe,discard=unmap"]
     if firmware in ("uefi", "secure"):
@@ -258,12 +274,13 @@ def boot(
     if firmware not in ("uefi", "secure", "bios"):
         raise ValueError(f"firmware: {firmware!r} is none of {', '.join(FIRMWARE)} and secure")
     (scratch / "command").write_text(shlex.join(command) + "\n")
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    console = Console(process, log)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    console = Console(start, log, restarts=restarts)
     try:
         yield console
     finally:
-        process.kill()
-        process.wait()
         console.close()
         overlay.unlink(missing_ok=True)
