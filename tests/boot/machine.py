@@ -250,14 +250,14 @@ def boot(
     command = [
         QEMU, "-accel", "tcg", "-machine", "q35,smm=on" if firmware == "secure" else "q35",
         "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
+        # A reset may take for ever (QEMU 7.2 under UEFI throws away translated code page by page): who restarts is switched off
+        # and on.
+        "-no-reboot",
         "-nodefaults", "-display", "none", "-serial", "stdio",
         *_drive(image, overlay, grow, medium),
         "-device", "virtio-rng-pci",
         "-netdev", f"user,id=net0,restrict={'off' if online else 'on'}", "-device", "virtio-net-pci,netdev=net0",
     ]  # fmt: skip
-    # An emulated reset may take for ever (QEMU 7.2 under UEFI throws away translated code page by page): who restarts is switched
-    # off and on.
-    command.append("-no-reboot")
     for one in disks:
         command += ["-drive", f"file={one},format=raw,if=virtio,cache=unsafe,discard=unmap"]
     if firmware in ("uefi", "secure"):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -80,6 +81,19 @@ def mirror_options(mirror: Path) -> dict[str, Any]:
 
 def test_unsigned_release(tmp_path: Path, unsigned_mirror: Path) -> None:
     failing_build(tmp_path, unsigned_mirror.as_uri(), "signed", **mirror_options(unsigned_mirror))
+
+
+def test_the_playbook_takes_sources_too(tmp_path: Path, unsigned_mirror: Path) -> None:
+    options = mirror_options(unsigned_mirror)
+    source = tmp_path / "bad.json"
+    source.write_text(json.dumps(options.pop("blueprint")))
+    output = tmp_path / "output"
+    tags = ("--tags", "build")
+    run = ansible_playbook("debian_forge.osbuild.build_image", *tags, blueprint=str(source), output=str(output), **options)
+    assert run.returncode == 2 and unsigned_mirror.as_uri() in run.output and "signed" in run.output, run.output
+    run = ansible_playbook("debian_forge.osbuild.build_image", *tags, blueprint=str(source), output=str(output), sources="main")
+    assert run.returncode == 2 and "sources" in run.output, run.output
+    assert not output.exists() or list(output.iterdir()) == []
 
 
 def test_broken_release(tmp_path: Path, unsigned_mirror: Path) -> None:
