@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 
 from . import __version__
@@ -29,6 +30,8 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="osbuild",
         description="Build operating system images and trees from a manifest.",
+        # Each option is tried on a formatter when it is added; this one does not ask for the terminal's width.
+        formatter_class=functools.partial(argparse.HelpFormatter, width=80),
     )
     parser.add_argument("manifest_path", metavar="MANIFEST", help="the manifest, a JSON file; '-' reads standard input")
     parser.add_argument(
@@ -107,6 +110,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print nothing but the result of --json")
     parser.add_argument("--version", action="version", version=f"osbuild {__version__}")
+    parser.formatter_class = argparse.HelpFormatter
     args = parser.parse_args(argv)
     args.cache = os.path.abspath(args.cache)
     return args

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -412,6 +411,8 @@ def osbuild_cli(no_reexec: bool = False, *, own_process: bool = False) -> int:
     except (
         Exception
     ) as exc:  # a defect of the engine: for its authors the traceback, for programs a document all the same
+        import traceback
+
         traceback.print_exc()
         return report_failure(args, _Failure("engine", f"{type(exc).__name__}: {exc}"))
     except KeyboardInterrupt:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib
 import json
@@ -12,13 +11,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import fastschema
 from .schema import Schema, ValidationError, ValidationResult
 from .util import osrelease
+
+# Only what is asked for has these imported: most runs read descriptions in JSON, and know where they lie.
+if TYPE_CHECKING:
+    import ast
+    from pathlib import Path
 
 __all__ = [
     "META_JSON_SCHEMA",
@@ -193,6 +196,8 @@ _META_IS_VALID = _meta_check()
 
 def _embedded_info(path: str, source: str) -> dict[str, Any]:
     """Description and schemas of a program that carries them as string constants; the program is parsed, not run."""
+    import ast
+
     try:
         tree = ast.parse(source, path)
     except (SyntaxError, ValueError):
@@ -253,12 +258,22 @@ class FormatInfo:
             raise ValueError(f"unknown manifest format: {name}") from exc
 
 
-class RunnerInfo(NamedTuple):
+class RunnerInfo:
     """A runner program: the distribution it is for, that one's version (0 for any), and where it lies."""
 
-    distro: str
-    version: int
-    path: Path
+    def __init__(self, distro: str, version: int, path: str | os.PathLike[str]) -> None:
+        self.distro = distro
+        self.version = version
+        self._path = os.fspath(path)
+
+    @functools.cached_property
+    def path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self._path)
+
+    def __fspath__(self) -> str:
+        return self._path
 
     @staticmethod
     def parse_name(name: str) -> tuple[str, int]:
@@ -268,8 +283,8 @@ class RunnerInfo(NamedTuple):
         return match[1], int(match[2] or 0)
 
     @classmethod
-    def from_path(cls, path: Path) -> RunnerInfo:
-        distro, version = cls.parse_name(path.name)
+    def from_path(cls, path: str | os.PathLike[str]) -> RunnerInfo:
+        distro, version = cls.parse_name(os.path.basename(path))
         return cls(distro, version, path)
 
 
@@ -279,10 +294,16 @@ class Index:
     FALLBACK_RUNNER = "org.osbuild.linux"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self._directory = os.path.abspath(path)
         self._modules: dict[tuple[str, str], ModuleInfo | None] = {}
         self._formats: dict[str, FormatInfo] = {}
         self._schemas: dict[tuple[str, str | None, str], Schema] = {}
+
+    @functools.cached_property
+    def path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self._directory)
 
     @staticmethod
     def list_formats() -> list[str]:
@@ -309,7 +330,7 @@ class Index:
         if directory is None:
             raise ValueError(f"Unsupported type: {klass}")
         try:
-            entries = list(os.scandir(self.path / directory))
+            entries = list(os.scandir(os.path.join(self._directory, directory)))
         except FileNotFoundError:
             return []
         return sorted(e.name for e in entries if e.is_file() and not e.name.endswith(".meta.json"))
@@ -317,7 +338,7 @@ class Index:
     def get_module_info(self, klass: str, name: str) -> ModuleInfo | None:
         key = (klass, name)
         if key not in self._modules:
-            self._modules[key] = ModuleInfo.load(self.path, klass, name)
+            self._modules[key] = ModuleInfo.load(self._directory, klass, name)
         return self._modules[key]
 
     def get_schema(self, klass: str, name: str | None = None, version: str = "1") -> Schema:
@@ -327,7 +348,8 @@ class Index:
             data: Mapping[str, Any] | None = None
             if klass == "Manifest":
                 try:
-                    data = json.loads((self.path / "schemas" / f"osbuild{version}.json").read_text(encoding="utf-8"))
+                    with open(os.path.join(self._directory, "schemas", f"osbuild{version}.json"), encoding="utf-8") as file:
+                        data = json.load(file)
                 except FileNotFoundError:
                     pass
             elif klass in ModuleInfo.MODULES:
@@ -341,10 +363,10 @@ class Index:
     @functools.cached_property
     def _runners(self) -> list[RunnerInfo]:
         try:
-            entries = list(os.scandir(self.path / "runners"))
+            entries = list(os.scandir(os.path.join(self._directory, "runners")))
         except FileNotFoundError:
             return []
-        found = [RunnerInfo.from_path(Path(entry.path)) for entry in entries if entry.is_file()]
+        found = [RunnerInfo.from_path(entry.path) for entry in entries if entry.is_file()]
         return sorted(found, key=lambda info: (info.distro, info.version))
 
     def list_runners(self, distro: str | None = None) -> list[RunnerInfo]:
@@ -366,5 +388,5 @@ class Index:
             return self.detect_runner(host)
         except ValueError:
             runner = self.detect_runner(self.FALLBACK_RUNNER)
-            print(f"WARNING: no runner for the host ({host}), using {runner.path.name}", file=sys.stderr)
+            print(f"WARNING: no runner for the host ({host}), using {os.path.basename(runner)}", file=sys.stderr)
             return runner

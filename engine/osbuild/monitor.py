@@ -8,7 +8,6 @@ The engine calls `begin` for each pipeline or source, `stage` for each stage tha
 
 from __future__ import annotations
 
-import datetime
 import functools
 import hashlib
 import json
@@ -217,6 +216,8 @@ class LogMonitor(BaseMonitor):
         epoch = pipeline.source_epoch
         if epoch is not None:
             try:
+                import datetime
+
                 date = datetime.datetime.fromtimestamp(epoch, tz=datetime.UTC).strftime("%c")
             except (OverflowError, ValueError, OSError):
                 date = "?"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .objectstore import ObjectStore
 
 # Name and value are short, so that ext4 has room for both in the inode: a block of its own would count for the size limit.
-CODE_ATTRIBUTE = "user.forge"
-CODE_OWNER_LENGTH = 12
+NOTE_ATTRIBUTE = "user.forge"
+NOTE_OWNER_LENGTH = 12
 
 
 class ObjectMetadata:
@@ -181,28 +181,40 @@ class Object:
 
     @property
     def code(self) -> str | None:
-        """What is known of the code that made the object (`osbuild.code`), None where nothing is.
+        """What is known of the code that made the object (`osbuild.code`), None where nothing is."""
+        return self._noted()[0] or None
+
+    @property
+    def _clamped_to(self) -> int | None:
+        """The source epoch that all times from `created` on were set to, None if there was none or nothing is known."""
+        with contextlib.suppress(ValueError):
+            return int(self._noted()[1])
+        return None
+
+    def _noted(self) -> tuple[str, str]:
+        """What `note` wrote: the code's digest and the source epoch; nothing of what is not known.
 
         It is an extended attribute, because what other engines do not know must not be in their way; on a file system that
         has none nothing is known. They take it along when they build on a copy, so it says whose it is.
         """
         try:
-            text = os.getxattr(os.path.join(self.path, "meta", "info.json"), CODE_ATTRIBUTE).decode("ascii", "replace")
+            text = os.getxattr(os.path.join(self.path, "meta", "info.json"), NOTE_ATTRIBUTE).decode("ascii", "replace")
         except OSError:
-            return None
-        owner, colon, digest = text.partition(":")
-        return digest if colon and owner == self.id[:CODE_OWNER_LENGTH] else None
+            return "", ""
+        owner, _ignored, rest = text.partition(":")
+        code, _ignored, epoch = rest.partition(":")
+        return (code, epoch) if owner == self.id[:NOTE_OWNER_LENGTH] else ("", "")
 
-    def note_code(self, object_id: str, digest: str | None) -> None:
-        """Remember the code that made what the object holds now, which is known as `object_id`."""
+    def note(self, object_id: str, code: str | None) -> None:
+        """Remember the code that made what the object holds now, which is known as `object_id`, and its source epoch."""
         path = os.path.join(self.path, "meta", "info.json")
+        epoch = "" if self.source_epoch is None else self.source_epoch
         with contextlib.suppress(OSError):
-            if digest is not None:
-                os.setxattr(
-                    path, CODE_ATTRIBUTE, f"{object_id[:CODE_OWNER_LENGTH]}:{digest}".encode("ascii", "replace")
-                )
+            if code is not None or epoch != "":
+                text = f"{object_id[:NOTE_OWNER_LENGTH]}:{code or ''}:{epoch}"
+                os.setxattr(path, NOTE_ATTRIBUTE, text.encode("ascii", "replace"))
             else:
-                os.removexattr(path, CODE_ATTRIBUTE)
+                os.removexattr(path, NOTE_ATTRIBUTE)
 
     def __fspath__(self) -> str:
         return self.tree
@@ -294,8 +306,18 @@ class Object:
 
     def clamp_mtime(self) -> None:
         """Set what the build has touched to the source epoch, if there is one (contract 6.8)."""
-        if self.source_epoch is not None and self.mode is self.Mode.WRITE:
-            clamp_mtime(self.tree, self.created, self.source_epoch)
+        if self.source_epoch is None or self.mode is not self.Mode.WRITE:
+            return
+        created = self.created
+        if self._lower is not None and self._lower.is_older_than(created):
+            overlay.clamp_changed(self._tree, self.entry.path, created, self.source_epoch)
+        else:
+            clamp_mtime(self.tree, created, self.source_epoch)
+
+    def is_older_than(self, moment: int) -> bool:
+        """Whether nothing in the tree was changed at or after `moment`, as its times say; False if that is not known."""
+        epoch = self._clamped_to
+        return epoch is not None and epoch < moment and self.created <= moment
 
     def finalize(self) -> None:
         """End the building; the object can be read from its store from now on. May be called again."""

@@ -214,7 +214,7 @@ class ObjectStore:
         the object has to stay `plain`, an earlier state is copied. OSError if the copy fails.
         """
         obj.clamp_mtime()
-        obj.note_code(object_id, self.code.get(object_id))
+        obj.note(object_id, self.code.get(object_id))
         if object_id in self._outdated:
             self._outdated.remove(object_id)
             self.cache.remove(object_id)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +58,15 @@ class Runner:
 
     def __init__(self, info: RunnerInfo, name: str | None = None) -> None:
         self.info = info
-        self.name = name or info.path.name
+        self.name = name or self.exec
 
     @property
     def path(self) -> str:
-        return str(self.info.path)
+        return os.fspath(self.info)
 
     @property
     def exec(self) -> str:
-        return self.info.path.name
+        return os.path.basename(self.info)
 
 
 class Stage:
@@ -371,6 +370,8 @@ def _error(exc: Exception) -> dict[str, Any]:
     if isinstance(exc, RemoteError):
         data = {"type": exc.name, "value": exc.value, "traceback": exc.stack}
     else:
+        import traceback
+
         data = {
             "type": type(exc).__name__,
             "value": str(exc),

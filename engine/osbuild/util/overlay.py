@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 
 from . import linux
+from .path import clamp
 
 _PRIVATE = "trusted.overlay."
 _OPAQUE = _PRIVATE + "opaque"
@@ -48,6 +48,8 @@ def mount(lower: str, scratch: str, target: str) -> None:
     except OSError:
         if mounted:
             linux.umount(target, linux.MNT_DETACH)
+        import shutil
+
         for path in (upper, work):
             shutil.rmtree(path, ignore_errors=True)
         raise
@@ -61,10 +63,26 @@ def flatten(lower: str, scratch: str, target: str) -> None:
 
     What was not changed becomes a further name of what is in `lower`, so neither may be changed in place any more. OSError.
     """
+    import shutil
+
     upper = os.path.join(scratch, "upper")
     _merge(upper, lower, lower)
     os.rename(upper, target)
     shutil.rmtree(os.path.join(scratch, "work"), ignore_errors=True)
+
+
+def clamp_changed(target: str, scratch: str, start: int, to: int) -> None:
+    """What `clamp_mtime` does to the tree that `mount` shows at `target`, where all times below it are before `start`.
+
+    Only what is in the upper directory is looked at: the rest is as it was below. OSError.
+    """
+    upper = os.path.join(scratch, "upper")
+    for directory, directories, files in os.walk(upper):
+        place = target + directory[len(upper) :]
+        for name in (".", *directories, *files) if directory == upper else (*directories, *files):
+            # Whiteouts are here, but not there.
+            with contextlib.suppress(FileNotFoundError):
+                clamp(os.path.join(place, name), start, (to, to))
 
 
 def copy_attributes(source: str, target: str) -> None:
@@ -121,6 +139,8 @@ def _link(source: str, target: str) -> None:
         # Too many names already, or immutable.
         if e.errno not in (errno.EMLINK, errno.EPERM) or not stat.S_ISREG(os.lstat(source).st_mode):
             raise
+        import shutil
+
         shutil.copy2(source, target, follow_symlinks=False)
         info = os.lstat(source)
         os.chown(target, info.st_uid, info.st_gid)

@@ -77,18 +77,19 @@ def clamp_mtime(path: str | os.PathLike[str], start: int, to: int | None) -> Non
     that must not be touched (EPERM, e.g. immutable ones) are left as they are.
     """
     times = None if to is None else (to, to)
-
-    def clamp(name: str, dir_fd: int | None, mtime: float) -> None:
-        if mtime < start:
-            return
-        try:
-            os.utime(name, times, dir_fd=dir_fd, follow_symlinks=False)
-        except PermissionError:
-            pass
-
     root = os.fspath(path)
     if os.path.isdir(root) and not os.path.islink(root):
         for _ignored, dirs, files, dir_fd in os.fwalk(root, topdown=False, follow_symlinks=False):
             for name in files + dirs:
-                clamp(name, dir_fd, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime)
-    clamp(root, None, os.lstat(root).st_mtime)
+                clamp(name, start, times, dir_fd)
+    clamp(root, start, times)
+
+
+def clamp(name: str, start: int, times: tuple[int, int] | None, dir_fd: int | None = None) -> None:
+    """`clamp_mtime` of a single file, link or directory; `times` as in os.utime."""
+    if os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime < start:
+        return
+    try:
+        os.utime(name, times, dir_fd=dir_fd, follow_symlinks=False)
+    except PermissionError:
+        pass

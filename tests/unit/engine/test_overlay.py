@@ -245,6 +245,56 @@ def test_a_plain_object_is_copied(store: ObjectStore) -> None:
     assert os.lstat(os.path.join(obj.tree, "etc", "hosts")).st_nlink == 1
 
 
+def times(obj: Object) -> dict[str, float]:
+    top = Path(obj.tree)
+    return {str(path.relative_to(top)): os.lstat(path).st_mtime for path in (top, *top.rglob("*"))}
+
+
+def begun(store: ObjectStore, first_epoch: int | None, *, plain: bool = False) -> Object:
+    """An object of source epoch 1000 that begins as what another one, of `first_epoch`, has left in the store."""
+    kept = store.get(BASE)
+    if kept is None:
+        first = store.new(BASE)
+        first.source_epoch = first_epoch
+        sh(first, FILL)
+        store.commit(first, BASE)
+        kept = store.get(BASE)
+    assert kept is not None
+    obj = store.new(LATE)
+    obj.plain, obj.source_epoch = plain, 1000
+    obj.init(kept)
+    return obj
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_times_are_clamped_as_in_a_copy(store: ObjectStore, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = begun(store, 1000, plain=True)
+    sh(copied, CHANGES[change])
+    copied.clamp_mtime()
+    expected = times(copied)
+    assert set(expected.values()) & {1000.0}
+    obj = begun(store, 1000)
+    sh(obj, CHANGES[change])
+    if mountinfo.mounts_below(obj.tree):
+        # What lies below is not looked at again.
+        monkeypatch.setattr("osbuild.object.clamp_mtime", None)
+    obj.clamp_mtime()
+    # Whoever changes an immutable file fails, so both have its time of now.
+    fixed = {name for name in expected if name == "fixed"}
+    assert {name: time for name, time in times(obj).items() if name not in fixed} == {
+        name: time for name, time in expected.items() if name not in fixed
+    }
+
+
+@pytest.mark.parametrize("first_epoch", [None, 4_000_000_000])
+def test_times_below_are_clamped_if_they_may_be_late(store: ObjectStore, first_epoch: int | None) -> None:
+    obj = begun(store, first_epoch)
+    sh(obj, CHANGES["write"])
+    obj.clamp_mtime()
+    # What FILL gave another time keeps it.
+    assert set(times(obj).values()) <= {1000.0, 1000000000.0}
+
+
 def digest(store: ObjectStore) -> str:
     tree = Path(store.objects, BASE, "data", "tree")
     content = [path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()]
