@@ -87,7 +87,7 @@ class NoServices:
         raise RuntimeError("started")
 
 
-@pytest.mark.parametrize("kind", ["curl", "inline", "missing", "odd"])
+@pytest.mark.parametrize("kind", ["curl", "inline", "ostree", "missing", "odd"])
 def test_without_anything_to_do_it_is_not_even_started(cache: Path, kind: str) -> None:
     names = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (b"a", b"b")]
     cache.mkdir(parents=True)
@@ -98,18 +98,18 @@ def test_without_anything_to_do_it_is_not_even_started(cache: Path, kind: str) -
         (cache / names[1]).unlink()
     if kind == "odd":
         names.append("../org.osbuild.files/" + names[0])
-    program = f"org.osbuild.{kind if kind == 'inline' else 'curl'}"
+    program = f"org.osbuild.{kind if kind in ('inline', 'ostree') else 'curl'}"
     info = SimpleNamespace(name=program, path=str(ENGINE / "sources" / program))
     source = sources.Source(info, dict.fromkeys(names, "https://example.com/"), {})  # type: ignore[arg-type]
     services, store = NoServices(), SimpleNamespace(store=str(cache.parent))
-    if kind == "curl":
+    if kind in ("curl", "inline"):
         result = source.download(services, store)  # type: ignore[arg-type]
         assert [item.metadata for item in result.results] == [{"checksum": name, "cached": True} for name in names]
         assert result.success
     else:
         with pytest.raises(RuntimeError, match="started"):
             source.download(services, store)  # type: ignore[arg-type]
-    assert services.started == (kind != "curl")
+    assert services.started == (kind not in ("curl", "inline"))
 
 
 def test_result_has_the_documented_shape(curl: Any, server: Server) -> None:
