@@ -57,7 +57,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A command and what it is compared with: `command` may take `limit` times as much of `figure` as the yardstick.
+    """A command and what it is compared with: `command` may take `limit` times as much of `figure` as the yardstick, and of
+    processor time, too, unless it is `wall_only`.
 
     `factor` is how many times its figure the yardstick stands for: of a floor, how much more than it is allowed for.
     `instead_of` names the yardstick that was wanted but is not here. `floor` is the least that such work takes on any way, run
@@ -75,6 +76,7 @@ class Row:
     instead_of: str = ""
     floor: Command | None = None
     why: str = ""
+    wall_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class Outcome:
 
     @property
     def reached(self) -> bool:
-        return self.ratio <= self.row.limit
+        # What a yardstick that is not here would take of it is not known: only its time by the clock is on record.
+        cpu = None if self.row.wall_only or self.row.instead_of else self.cpu_ratio
+        return self.ratio <= self.row.limit and (cpu is None or cpu <= self.row.limit)
 
 
 @dataclass(frozen=True)
