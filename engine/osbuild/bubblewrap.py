@@ -24,6 +24,10 @@ _ETC_OF_TREE = (
 _ETC_OF_HOST = ("etc/containers", "etc/alternatives", "etc/ssl/certs", "etc/ssl/openssl.cnf")
 
 
+# Where stages see the library directory.
+LIBRARY = "/run/osbuild/lib"
+
+
 class Bind(NamedTuple):
     """A path of the host that is seen at `target` in the sandbox."""
 
@@ -32,7 +36,7 @@ class Bind(NamedTuple):
     writable: bool = False
 
     @classmethod
-    def parse(cls, bind: str | tuple[str, str], *, writable: bool = False) -> Bind:
+    def parse(cls, bind: str | tuple[str, str] | Bind, *, writable: bool = False) -> Bind:
         """From a pair, or from "SOURCE:TARGET" with no colon in TARGET. ValueError if there is none at all."""
         if not isinstance(bind, str):
             return cls(os.fspath(bind[0]), bind[1], writable)
@@ -120,17 +124,20 @@ def _capability_args(caps: Iterable[str] | None) -> list[str]:
 
 
 def _libdir_args(libdir: str) -> list[str]:
-    args = ["--ro-bind", libdir, "/run/osbuild/lib"]
+    args = ["--ro-bind", libdir, LIBRARY]
     package = os.path.join(libdir, "osbuild")
     if os.path.isdir(package) and not os.listdir(package):
-        args += ["--ro-bind", os.path.dirname(os.path.abspath(__file__)), "/run/osbuild/lib/osbuild"]
-    # Where the stages lie beside the libdir and not in it, the link has to find them inside as well.
-    stages = os.path.join(libdir, "stages")
-    if os.path.islink(stages):
-        target = os.path.normpath(os.path.join("/run/osbuild/lib", os.readlink(stages)))
-        if not target.startswith("/run/osbuild/lib/"):
-            args += ["--ro-bind", os.path.realpath(stages), target]
+        args += ["--ro-bind", os.path.dirname(os.path.abspath(__file__)), f"{LIBRARY}/osbuild"]
+    stages = stages_inside(libdir)
+    if not stages.startswith(f"{LIBRARY}/"):
+        args += ["--ro-bind", os.path.realpath(os.path.join(libdir, "stages")), stages]
     return args
+
+
+def stages_inside(libdir: str) -> str:
+    """Where stages see the directory of the stages. If that is a link out of `libdir`, the link finds it inside as well."""
+    stages = os.path.join(libdir, "stages")
+    return os.path.normpath(os.path.join(LIBRARY, os.readlink(stages) if os.path.islink(stages) else "stages"))
 
 
 def _is_real_directory(root: str, name: str) -> bool:

@@ -9,11 +9,11 @@ import json
 import os
 import select
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
-from . import forksandbox, preparedcache
+from . import bytecode, forksandbox, preparedcache
 from .apiserver import BaseAPI
 from .bubblewrap import Bind, Layout, command_line
 from .devfs import DevFS
@@ -187,7 +187,8 @@ class BuildRoot:
         origin = f"stages/{os.path.basename(argv[0])}" if argv else None
         if said:
             monitor.log(said, origin=origin)
-        command = self._command(binds, readonly_binds)
+        compiled = self._compiled(environment, timeout)
+        command = self._command(binds, [*compiled, *(readonly_binds or [])])
         if debug_shell:
             self._debug_shell(command)
         runner = [] if self._base is not None else [self._runner_inside]
@@ -231,25 +232,83 @@ class BuildRoot:
 
     def _prepare(self, environment: dict[str, str], timeout: float | None) -> tuple[PreparedRoot | None, str]:
         """Run the runner alone; None if it failed or made what cannot be kept, for it to be run with the stage then."""
+        with self._empty_root("prepare") as (base, var):
+            result = self._run_alone(["/usr/bin/true"], [], base, var, environment, timeout)
+            if result.returncode != 0:
+                return None, ""
+            try:
+                return PreparedRoot.read(base, var), result.output
+            except NotKept:
+                return None, ""
+
+    @contextlib.contextmanager
+    def _empty_root(self, name: str) -> Iterator[tuple[str, str]]:
+        """A root directory and its `/var`, as the runner finds them."""
         assert self._devfs is not None
-        base = self._devfs.directory("prepare")
-        for name, mode in (("etc", 0o755), ("run", 0o755), ("tmp", 0o755)):
-            os.mkdir(os.path.join(base, name), mode)
-        var = os.path.join(self.tmp, "prepare-var")
+        base = self._devfs.directory(name)
+        for directory in ("etc", "run", "tmp"):
+            os.mkdir(os.path.join(base, directory), 0o755)
+        var = os.path.join(self.tmp, f"{name}-var")
         os.mkdir(var, 0o755)
         self._make_var_tmp(var)
         try:
-            command = self._command([], [], base=base, var=var)
-            result = self._execute(
-                command, [self._runner_inside, "/usr/bin/true"], environment, _Silent(), None, timeout
-            )
-            if result.returncode != 0:
-                return None, ""
-            return PreparedRoot.read(base, var), result.output
-        except NotKept:
-            return None, ""
+            yield base, var
         finally:
             remove_tree(var)
+
+    def _run_alone(
+        self,
+        argv: Sequence[str],
+        binds: Iterable[Bind],
+        base: str,
+        var: str,
+        environment: dict[str, str],
+        timeout: float | None,
+    ) -> CompletedBuild:
+        """Run by the runner what is no stage, and show nobody what it prints."""
+        command = self._command(binds, [], base=base, var=var)
+        return self._execute(command, [self._runner_inside, *argv], environment, _Silent(), None, timeout)
+
+    def _compiled(self, environment: dict[str, str], timeout: float | None) -> list[Bind]:
+        """The modules compiled for the Python of the build tree, as far as it could; the host's is that which runs this."""
+        if self.kept is None or isinstance(self.root, HostTree):
+            return []
+        known, key = self.kept.compiled, (self._root_path, self.libdir)
+        if key not in known:
+            known[key] = None
+            # Without it all works just as well, but slower.
+            with contextlib.suppress(OSError):
+                known[key] = self._compile(environment, timeout)
+        compiled = known[key]
+        return [] if compiled is None else compiled.binds()
+
+    def _compile(self, environment: dict[str, str], timeout: float | None) -> bytecode.Compiled | None:
+        found = bytecode.packages(self.libdir)
+        if bytecode.is_there(self._root_path, found):
+            return None
+        name = bytecode.key(self._root_path, found)
+        if name is None:
+            return None
+        compiled = bytecode.load(name, found)
+        if compiled is not None:
+            return compiled
+        compiled = bytecode.new(found)
+        try:
+            with self._empty_root("compile") as (base, var):
+                binds = compiled.binds(writable=True)
+                result = self._run_alone(bytecode.command(found), binds, base, var, environment, timeout)
+            if result.returncode == 0:
+                compiled.keep(name)
+                return compiled
+        except OSError:
+            # Another engine was faster.
+            compiled.discard()
+            return bytecode.load(name, found)
+        except BaseException:
+            compiled.discard()
+            raise
+        compiled.discard()
+        return None
 
     @staticmethod
     def _make_var_tmp(var: str) -> None:
@@ -347,8 +406,8 @@ class BuildRoot:
 
     def _command(
         self,
-        binds: Iterable[str | tuple[str, str]] | None,
-        readonly_binds: Iterable[str | tuple[str, str]] | None,
+        binds: Iterable[str | tuple[str, str] | Bind] | None,
+        readonly_binds: Iterable[str | tuple[str, str] | Bind] | None,
         *,
         base: str | None = None,
         var: str | None = None,

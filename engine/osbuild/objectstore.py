@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .object import HostTree, Object
 from .preparedroot import Kept
@@ -19,6 +20,9 @@ from .util.fscache import FsCache
 from .util.fsstale import SESSION, remove_dead_sessions
 from .util.lockeddir import LockedDir, make_directory
 from .util.memory import Budget
+
+if TYPE_CHECKING:
+    from .util.readahead import ReadAhead
 
 __all__ = ["HostTree", "Object", "ObjectStore", "StoreClient", "StoreServer"]
 
@@ -46,6 +50,7 @@ class ObjectStore:
         self._objects: list[Object] = []
         self._floating: dict[str, Object] = {}
         self._cached: dict[str, Object] = {}
+        self._read_ahead: dict[str, ReadAhead] = {}
         self._opened = False
         self._host_tree: HostTree | None = None
         self._session: LockedDir | None = None
@@ -121,7 +126,9 @@ class ObjectStore:
                     self._stack.callback(self._host_tree.cleanup)
                 for obj in self._objects:
                     self._stack.callback(obj.cleanup)
-                self._objects, self._floating, self._cached = [], {}, {}
+                for thread in self._read_ahead.values():
+                    self._stack.callback(thread.stop)
+                self._objects, self._floating, self._cached, self._read_ahead = [], {}, {}, {}
 
     @contextlib.contextmanager
     def tempdir(self, prefix: str | None = None, suffix: str | None = None) -> Iterator[str]:
@@ -174,6 +181,15 @@ class ObjectStore:
             self._cached[obj.id] = obj
             if obj not in self._objects:
                 self._objects.append(obj)
+
+    def read_ahead(self, obj: Object) -> None:
+        """Have the files of a committed object read while something else is done, because all will be wanted soon."""
+        from .util.readahead import ReadAhead
+
+        with self._lock:
+            if obj.committed and obj.id not in self._read_ahead:
+                self._read_ahead[obj.id] = thread = ReadAhead(obj.tree)
+                thread.start()
 
     def new(self, object_id: str) -> Object:
         """An empty object to build in; `finalize` makes it a floating one."""

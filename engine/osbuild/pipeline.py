@@ -62,6 +62,8 @@ class Pipeline:
         self.job: Job | None = None
         # Whether it makes disks that are of use to other pipelines of the same run only.
         self.passing = False
+        # Whether another pipeline of the same run reads its tree.
+        self.is_read = False
 
     @property
     def id(self) -> str | None:
@@ -116,6 +118,10 @@ class Pipeline:
         todo = self._resume(store, tree)
         if self.passing and todo is self.stages:
             tree.into_memory()
+        for needed in {needed for stage in todo for needed in stage.dependencies}:
+            found = store.get(needed)
+            if found is not None:
+                store.read_ahead(found)
 
         for number, stage in enumerate(todo, 1):
             stage.job = self.job
@@ -154,6 +160,8 @@ class Pipeline:
             base = store.get(self.stages[done - 1].id)
             if base is not None:
                 tree.plain = any(stage.wants_plain_tree for stage in self.stages[done:])
+                if self.is_read:
+                    store.read_ahead(base)
                 tree.init(base)
                 return self.stages[done:]
         return self.stages
@@ -271,11 +279,18 @@ class Manifest:
     ) -> ManifestBuildResult:
         """Download all sources, then build `pipelines` (names, in that order) until one fails, `jobs` at the same time."""
         self.fix()
+        wanted = [self[name] for name in pipelines]
+        if any(stage.uses_services for pipeline in wanted for stage in pipeline.stages):
+            from .host import ServiceManager
+
+            ServiceManager.get_ready()
         results = ManifestBuildResult(self.download(store, monitor))
         if not results.success:
             return results
         virtual = set(in_vm)
-        wanted = [self[name] for name in pipelines]
+        read = {needed for pipeline in wanted for stage in pipeline.stages for needed in stage.dependencies}
+        for pipeline in wanted:
+            pipeline.is_read = pipeline.id in read
 
         def build(pipeline: Pipeline, monitor: BaseMonitor, job: Job | None) -> PipelineResult:
             in_vm = pipeline.name in virtual

@@ -40,10 +40,11 @@ def key(root: str, runner: str, environment: dict[str, str], *, is_host: bool) -
     facts.append(sorted(environment.items()))
     if is_host:
         facts.append(list(_looks(root)))
-    elif os.path.basename(os.path.dirname(os.path.dirname(os.path.dirname(root)))) == "objects":
-        facts.append(_state(root))
     else:
-        return None
+        tree = tree_state(root)
+        if tree is None:
+            return None
+        facts.append(tree)
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -80,25 +81,33 @@ def _remove_oldest(folder: str) -> None:
 
 def _looks(root: str) -> Iterator[list[object]]:
     for program in _PROGRAMS:
-        yield _state(os.path.realpath(os.path.join(root, program)))
+        yield state(os.path.realpath(os.path.join(root, program)))
     for folder in _DESCRIPTIONS:
         path = os.path.join(root, folder)
-        yield _state(path)
+        yield state(path)
         with contextlib.suppress(FileNotFoundError):
-            yield from (_state(entry.path) for entry in sorted(os.scandir(path), key=lambda entry: entry.name))
+            yield from (state(entry.path) for entry in sorted(os.scandir(path), key=lambda entry: entry.name))
     for folder in _LIBRARIES:
         path = os.path.join(root, folder)
-        yield _state(path)
+        yield state(path)
         with contextlib.suppress(FileNotFoundError):
             for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
                 # Those of an architecture, and variants for processors below them.
                 if "-linux-gnu" in entry.name or entry.name == "glibc-hwcaps":
-                    yield _state(entry.path)
+                    yield state(entry.path)
                     for below, _dirs, _files in os.walk(os.path.join(entry.path, "glibc-hwcaps")):
-                        yield _state(below)
+                        yield state(below)
 
 
-def _state(path: str) -> list[object]:
+def tree_state(root: str) -> list[object] | None:
+    """The `state` of a tree that never changes, since it is an object of a store; None for any other."""
+    if os.path.basename(os.path.dirname(os.path.dirname(os.path.dirname(root)))) != "objects":
+        return None
+    return state(root)
+
+
+def state(path: str) -> list[object]:
+    """What of a file is another when it is replaced or written to."""
     try:
         info = os.stat(path)
     except OSError:

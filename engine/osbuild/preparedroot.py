@@ -20,6 +20,7 @@ from .sparevar import SpareVars
 
 if TYPE_CHECKING:
     from .bubblewrap import Layout
+    from .bytecode import Compiled
 
 MARK = b"# The engine may run this once per build tree: it only makes files.\n"
 # Where the mark has to be, in bytes from the begin of the program.
@@ -60,14 +61,18 @@ class Kept:
     def __init__(self) -> None:
         self.roots: dict[Any, PreparedRoot | None] = {}
         self.layouts: dict[Any, Layout] = {}
+        self.compiled: dict[Any, Compiled | None] = {}
         self.vars = SpareVars()
         self.forkserver = ForkServer()
         # Held by the stage that uses devices.
         self.devices = threading.Lock()
 
     def close(self) -> None:
-        """End what was started for all stages."""
+        """End what was started for all stages, and let go of what others may remove then."""
         self.forkserver.close()
+        for compiled in self.compiled.values():
+            if compiled is not None:
+                compiled.close()
 
 
 class PreparedRoot:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -57,6 +58,11 @@ class ServiceHost:
             os.close(status_write)
         output: IO[bytes] = open(out_read, "rb")  # noqa: SIM115 - whoever reads it closes it
         return ServiceProcess(output, open(status_read, "rb", buffering=0))
+
+    def get_ready(self, environment: dict[str, str]) -> None:
+        """Start the server, so that the first service need not wait until it has read what it needs."""
+        with contextlib.suppress(OSError), self._lock:
+            self._connect(environment)
 
     def _connect(self, environment: dict[str, str]) -> socket.socket:
         world = (os.getpid(), os.getcwd(), os.geteuid(), os.stat("/proc/self/ns/mnt").st_ino, environment)

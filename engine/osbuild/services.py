@@ -141,6 +141,11 @@ class ServiceManager:
         package_parent = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         return {**os.environ, "PYTHONPATH": package_parent, "PYTHONUNBUFFERED": "1"}
 
+    @classmethod
+    def get_ready(cls) -> None:
+        """Prepare for services that are started soon; returns at once."""
+        _host.get_ready(cls.make_env())
+
     def __enter__(self) -> ServiceManager:
         self.running = True
         return self

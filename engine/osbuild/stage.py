@@ -120,6 +120,10 @@ class Stage:
         """Whether the tree must not be an overlay while the stage runs."""
         return self.name.startswith(_PLAIN_TREE)
 
+    @property
+    def uses_services(self) -> bool:
+        return bool(self.inputs or self.devices or self.mounts)
+
     def fix(self) -> None:
         """From now on the stage is not changed any more: its id need not be computed each time."""
         self._id = self.id

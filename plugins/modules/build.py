@@ -71,8 +71,8 @@ options:
     description:
       - Trees that are kept in the store, so that later builds need not make them again, as names of pipelines or as ids or types
         of stages.
-      - By default, for a blueprint, the build root and the system with its packages unpacked and configured, before the
-        blueprint's other wishes. A change of a file or a user then costs seconds.
+      - By default, for a blueprint, the build root, the system with its packages unpacked and configured, and what it is just
+        before the blueprint's files are written. A change of a file or a user then costs seconds.
     type: list
     elements: str
   store:

@@ -85,9 +85,7 @@ def copy_modules(source: str, tree: str, directory: str, suffixes: tuple[str, ..
         # One of the tree's could lead out of it; grub's packages have none.
         if os.path.islink(os.path.join(source, name)):
             raise ValueError(f"{name} among the modules of grub is a link; it must be a file")
-    treefile.make_directory(tree, directory)
-    for name in names:
-        treefile.copy(os.path.join(source, name), tree, f"{directory}/{name}")
+    treefile.copy_all(source, names, tree, directory)
 
 
 def efi_copies(tree: str, vendor: str, source: str = EFI_DIRECTORY) -> list[tuple[str, str]]:

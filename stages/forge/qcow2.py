@@ -17,7 +17,6 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from .zstd import Zstd
 
@@ -25,6 +24,8 @@ CLUSTER_BITS = 16
 CLUSTER = 1 << CLUSTER_BITS
 #: The first level whose images are no larger than those of zlib's default.
 LEVEL = 2
+#: Half of what the level has, so that the table stays in a processor's nearest cache: a tenth less time for half a percent of size.
+HASH_LOG = 13
 
 _SECTOR = 512
 # Disks end at whole sectors, files at anything.
@@ -182,12 +183,11 @@ class _Writer:
         os.pwrite(self.fd, header.ljust(CLUSTER, b"\0"), 0)
 
 
-@dataclass
 class _Unit:
     """What is not zero of a part of the disk: (number of the cluster, its size in `data` or, uncompressed, its content)."""
 
-    clusters: list[tuple[int, int | bytes]]
-    data: bytearray
+    def __init__(self, clusters: list[tuple[int, int | bytes]], data: bytearray) -> None:
+        self.clusters, self.data = clusters, data
 
 
 class _Packer:
@@ -198,7 +198,7 @@ class _Packer:
 
     def __init__(self, disk: int, zstd: Zstd, level: int, spare: list[bytearray]) -> None:
         self._disk, self._spare = disk, spare
-        self._compress = zstd.compressor(level)
+        self._compress = zstd.compressor(level, HASH_LOG)
         self._room = zstd.bound(CLUSTER)
         # Whole pages: the kernel copies several times as fast to them.
         self._source = mmap.mmap(-1, _UNIT)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 
 from . import mounts
 
@@ -15,6 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PREFIX = "tree-view-"
+
+
+def _new_directory() -> str:
+    # Most views are of a whole tree and need none.
+    import tempfile
+
+    return tempfile.mkdtemp(prefix=PREFIX)
 
 
 def inside(root: str, path: str) -> str:
@@ -61,7 +67,7 @@ def view(root: str, source: str = "/", exclude: Sequence[str] = ()) -> Iterator[
         yield base
         return
     mounted: list[str] = []
-    top = tempfile.mkdtemp(prefix=PREFIX)
+    top = _new_directory()
     try:
         _show(base, source, exclude, top, mounted)
         yield top
@@ -77,7 +83,7 @@ def arrangement(root: str, parts: Sequence[tuple[str, str, Sequence[str]]]) -> I
     bases = [source_directory(root, source) for _name, source, _exclude in parts]
     mounted: list[str] = []
     made: list[str] = []
-    top = tempfile.mkdtemp(prefix=PREFIX)
+    top = _new_directory()
     try:
         os.chmod(top, 0o755)
         for base, (name, source, exclude) in zip(bases, parts, strict=True):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 
 _LIBRARY = "libzstd.so.1"
+# ZSTD_cParameter in zstd.h.
+_COMPRESSION_LEVEL, _HASH_LOG = 100, 102
 
 
 class Zstd:
@@ -23,16 +25,16 @@ class Zstd:
             ("ZSTD_isError", ctypes.c_uint, [size]),
             ("ZSTD_createCCtx", ctypes.c_void_p, []),
             ("ZSTD_freeCCtx", size, [ctypes.c_void_p]),
-            ("ZSTD_compressCCtx", size,
-             [ctypes.c_void_p, ctypes.c_void_p, size, ctypes.c_void_p, size, ctypes.c_int]),
+            ("ZSTD_CCtx_setParameter", size, [ctypes.c_void_p, ctypes.c_int, ctypes.c_int]),
+            ("ZSTD_compress2", size, [ctypes.c_void_p, ctypes.c_void_p, size, ctypes.c_void_p, size]),
         ):
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
         self._library = library
 
-    def compressor(self, level: int) -> Compressor:
-        """Each thread needs one of its own."""
-        return Compressor(self._library, level)
+    def compressor(self, level: int, hash_log: int = 0) -> Compressor:
+        """Each thread needs one of its own. `hash_log`: of how many entries its table is, as a power of two, 0 for the level's."""
+        return Compressor(self._library, {_COMPRESSION_LEVEL: level, _HASH_LOG: hash_log})
 
     def bound(self, size: int) -> int:
         """Room for whatever `size` bytes are compressed to."""
@@ -42,16 +44,19 @@ class Zstd:
 class Compressor:
     """Compresses blocks, each to a frame of its own."""
 
-    def __init__(self, library: ctypes.CDLL, level: int) -> None:
-        self._library, self._level = library, level
+    def __init__(self, library: ctypes.CDLL, parameters: dict[int, int]) -> None:
+        self._library = library
         self._context = library.ZSTD_createCCtx()
         if not self._context:
             raise MemoryError("libzstd got no memory")
-        self._compress, self._is_error = library.ZSTD_compressCCtx, library.ZSTD_isError
+        for parameter, value in parameters.items():
+            if library.ZSTD_isError(library.ZSTD_CCtx_setParameter(self._context, parameter, value)):
+                raise ValueError(f"libzstd has no parameter {parameter} with the value {value}")
+        self._compress, self._is_error = library.ZSTD_compress2, library.ZSTD_isError
 
     def __call__(self, target: int, room: int, source: int, size: int) -> int:
         """Compress `size` bytes from one address to another, where `room` is at least the bound; how many bytes that makes."""
-        made = self._compress(self._context, target, room, source, size, self._level)
+        made = self._compress(self._context, target, room, source, size)
         # Of an error the number is close to the largest one.
         if made > room and self._is_error(made):
             raise ValueError(f"libzstd cannot compress {size} bytes")

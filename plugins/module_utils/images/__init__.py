@@ -23,6 +23,7 @@ from .definition import Definition
 from .distributions import DISTRIBUTIONS, Distribution, get_distribution
 from .imagetypes import ImageType
 from .layout import Layout, Mount, Partition, Volume
+from .ospipeline import before_files
 from .packagesets import package_sets
 from .partitioning import plan_layout
 
@@ -39,6 +40,7 @@ __all__ = [
     "Partition",
     "Volume",
     "backports_source",
+    "before_files",
     "build_pins",
     "build_sources",
     "get_architecture",

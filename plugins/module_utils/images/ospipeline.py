@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..blueprint import User
@@ -26,6 +27,9 @@ from .openscap import scap_check
 from .ostree import prepare_stages
 from .system import enabled_units, hostname, system_files, unit_name
 from .treework import cleanup_stages, network_stages, overlay_stages, script_stages
+
+
+_FILES = "org.osbuild.debian.files"
 
 
 def _naming(definition: Definition) -> Iterable[Stage]:
@@ -120,7 +124,7 @@ def _files(definition: Definition, manifest: Manifest, layout: Layout | None) ->
         options["files"] = files
     if options:
         inputs = {"files": files_input({item["source"]: {} for item in files})} if files else {}
-        yield Stage("org.osbuild.debian.files", options, inputs=inputs)
+        yield Stage(_FILES, options, inputs=inputs)
 
 
 def _services(definition: Definition) -> Iterable[Stage]:
@@ -219,7 +223,9 @@ def os_stages(
     stages += _naming(definition)
     stages += overlay_stages(definition, manifest)
     stages += _accounts(definition)
-    # After the accounts, whose names may own files; before the services, whose units may be among the files.
+    stages += _of_the_image(definition, layout)
+    # After the accounts, whose names may own files; before the services, whose units may be among the files. Whatever is made
+    # before, a file of the blueprint has the last word.
     stages += _files(definition, manifest, layout)
     stages += certificate_stages(definition)
     stages += container_stages(definition, manifest, containers)
@@ -230,19 +236,38 @@ def os_stages(
     # What the blueprint runs itself finds everything else in its place.
     stages += script_stages(definition)
     stages += cleanup_stages(definition)
-    if definition.image_type.system == "wsl":
-        stages += _wsl(definition)
     if definition.image_type.services:
+        # Last, for what ran until now may have made one.
         stages.append(Stage("org.osbuild.machine-id", {"first-boot": "no"}))
     if definition.image_type.ostree:
         stages += prepare_stages(definition)
     elif layout is not None:
-        # A verified root is mounted by the initial ram disk, as it is.
-        stages += filter(None, [fstab(layout, root=not layout.hashes)])
         stages += _crypttab(layout)
         stages += initramfs_stage(definition)
-        if definition.boot_loader == "grub":
-            stages.append(_grub(definition, layout))
-        elif not layout.hashes:
-            stages.append(command_line_stage(definition, layout))
     return tuple(stages)
+
+
+def _of_the_image(definition: Definition, layout: Layout | None) -> Iterable[Stage]:
+    """What follows from the kind of the image and from its disk, and changes as seldom as these."""
+    if definition.image_type.system == "wsl":
+        yield from _wsl(definition)
+    if layout is None:
+        return
+    # A verified root is mounted by the initial ram disk, as it is.
+    mounts = fstab(layout, root=not layout.hashes)
+    if mounts is not None:
+        yield mounts
+    if definition.boot_loader == "grub":
+        yield _grub(definition, layout)
+    elif not layout.hashes:
+        yield command_line_stage(definition, layout)
+
+
+def before_files(manifest: Manifest) -> str | None:
+    """Type of the last stage before the blueprint's files, which change most often; None if no other stage is of its type."""
+    pipelines = [[stage.type for stage in pipeline.stages] for pipeline in manifest.pipelines]
+    for types in pipelines:
+        for before, after in pairwise(types):
+            if after == _FILES and sum(each.count(before) for each in pipelines) == 1:
+                return before
+    return None

@@ -18,6 +18,7 @@ from ..images import (
     Definition,
     Distribution,
     backports_source,
+    before_files,
     build_pins,
     build_sources,
     get_architecture,
@@ -35,7 +36,7 @@ from ..packages import Lock, Package, Request, Resolution, Source, dumps_lock, h
 from .model import Inputs, Plan
 
 # What lasts: the build root, and the system before the blueprint's wishes, which change more often than the packages: the base,
-# with what is added to it, and with its locales, which take seconds to make.
+# with what is added to it, and with its locales, which take seconds to make. What else comes before the blueprint's files joins it.
 _CHECKPOINTS = ("build", "org.osbuild.debootstrap", "org.osbuild.apt", "org.osbuild.debian.locale")
 
 Resolver = Callable[[Request], Resolution]
@@ -167,12 +168,13 @@ def make_plan(
         lock_text = inputs.lock.read_text(encoding="utf-8")
     manifest = make_manifest(definition, resolution, containers)
     document = manifest.to_dict()
+    last = before_files(manifest)
     return Plan(
         manifest=manifest.dumps(),
         manifest_id=manifest_id(document),
         exports=(image_type.export,),
         filename=image_type.filename or None,
-        checkpoints=_CHECKPOINTS,
+        checkpoints=_CHECKPOINTS if last in (None, *_CHECKPOINTS) else (*_CHECKPOINTS, last),
         packages=_specs(resolution.sets),
         lock_text=lock_text,
         locked=fits and same_images,

@@ -267,7 +267,7 @@ def test_with_the_engine_it_dies(kind: str, tmp_path: Path) -> None:
     assert running(mark)
     engine.send_signal(signal.SIGKILL)
     engine.wait()
-    for _ignored in range(100):
+    for _ignored in range(600):
         if not running(mark):
             break
         time.sleep(0.1)

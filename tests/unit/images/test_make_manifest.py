@@ -296,7 +296,9 @@ def test_files_and_directories_of_the_blueprint(build):
 def test_accounts_come_before_files_and_files_before_services(build):
     order = [one["type"].removeprefix("org.osbuild.") for one in stages(build(EVERYTHING), "os")]
     assert order.index("groups") < order.index("users") < order.index("debian.files") < order.index("systemd")
-    assert order[0] == "debootstrap" and order[-1] == "debian.grub"
+    # What a file of the blueprint replaces was there before.
+    assert all(order.index(name) < order.index("debian.files") for name in ("hostname", "fstab", "debian.grub"))
+    assert order[0] == "debootstrap" and order[-1] == "machine-id"
 
 
 def test_network_setup_is_left_to_packages_that_do_it(build):

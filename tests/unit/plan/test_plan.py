@@ -95,6 +95,7 @@ def test_a_changed_file_changes_nothing_up_to_the_last_checkpoint(archive: Archi
         every = {one["name"]: one["stages"] for one in json.loads(made.manifest)["pipelines"]}
         kept = max(number for number, stage in enumerate(every["os"]) if stage["type"] in made.checkpoints)
         assert "build" in made.checkpoints
+        assert every["os"][kept + 1]["type"] == "org.osbuild.debian.files"
         return [every["build"], every["os"][: kept + 1]], every["os"][kept + 1 :]
 
     (before, rest), (after, other) = stages("one"), stages("two")
