@@ -28,7 +28,6 @@ from .ostree import prepare_stages
 from .system import enabled_units, hostname, system_files, unit_name
 from .treework import cleanup_stages, network_stages, overlay_stages, script_stages
 
-
 _FILES = "org.osbuild.debian.files"
 
 
