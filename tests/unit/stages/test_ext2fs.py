@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from stages.forge import ext2fs
 
 START = 1 << 20
