@@ -153,10 +153,11 @@ def new(found: Sequence[Package]) -> Compiled:
     os.makedirs(FOLDER, mode=0o700, exist_ok=True)
     lockeddir.remove_stale(FOLDER, _TEMPORARY)
     _remove_oldest()
-    path = lockeddir.make_directory(FOLDER, _TEMPORARY, mode=0o700)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with lockeddir.shared(FOLDER):
+        path = lockeddir.make_directory(FOLDER, _TEMPORARY, mode=0o700)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_EX)
     compiled = Compiled(path, fd, found)
-    fcntl.flock(fd, fcntl.LOCK_EX)
     for bind in compiled.binds():
         os.mkdir(bind.source, 0o755)
     return compiled

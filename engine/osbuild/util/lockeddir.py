@@ -21,7 +21,7 @@ class LockedDir:
 
     def __init__(self, parent: str | os.PathLike[str], prefix: str) -> None:
         self.parent = os.fspath(parent)
-        with _shared(self.parent):
+        with shared(self.parent):
             self.path = make_directory(self.parent, prefix, mode=0o700)
             try:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -60,7 +60,7 @@ def make_directory(parent: str, prefix: str, suffix: str = "", mode: int = 0o755
 
 
 @contextlib.contextmanager
-def _shared(parent: str) -> Iterator[None]:
+def shared(parent: str) -> Iterator[None]:
     """Keep `remove_stale` out between the making of a directory and its lock."""
     fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -65,14 +66,22 @@ def libdir(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def programs(path: Path) -> Iterator[Path]:
+    """A tree with the host's."""
+    (path / "usr").mkdir(parents=True)
+    linux.bind_mount("/usr", path / "usr")
+    try:
+        yield path
+    finally:
+        linux.umount(path / "usr")
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[Path]:
     """An object of a store with the host's programs."""
-    path = tmp_path / "objects/id/data/tree"
-    (path / "usr").mkdir(parents=True)
-    linux.bind_mount("/usr", path / "usr")
-    yield path
-    linux.umount(path / "usr")
+    with programs(tmp_path / "objects/id/data/tree") as path:
+        yield path
 
 
 def look(root: Path, libdir: Path, tmp_path: Path, kept: Kept) -> CompletedBuild:
@@ -127,26 +136,16 @@ def test_a_module_that_has_changed_is_compiled_anew(tree: Path, libdir: Path, tm
 @needs_bwrap
 def test_another_build_tree_has_its_own(tree: Path, libdir: Path, tmp_path: Path, folder: Path) -> None:
     seen(tree, libdir, tmp_path)
-    other = tmp_path / "objects/other/data/tree"
-    (other / "usr").mkdir(parents=True)
-    linux.bind_mount("/usr", other / "usr")
-    try:
+    with programs(tmp_path / "objects/other/data/tree") as other:
         assert seen(other, libdir, tmp_path) == [[True] * 3, [False] * 3, 1]
-    finally:
-        linux.umount(other / "usr")
     assert len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.root
 @needs_bwrap
 def test_a_tree_that_may_change_has_none(tree: Path, libdir: Path, tmp_path: Path, folder: Path) -> None:
-    moved = tmp_path / "built/id/data/tree"
-    (moved / "usr").mkdir(parents=True)
-    linux.bind_mount("/usr", moved / "usr")
-    try:
-        assert seen(moved, libdir, tmp_path) == [[False] * 3, [False] * 3, 1]
-    finally:
-        linux.umount(moved / "usr")
+    with programs(tmp_path / "built/id/data/tree") as other:
+        assert seen(other, libdir, tmp_path) == [[False] * 3, [False] * 3, 1]
     assert not folder.exists()
 
 
