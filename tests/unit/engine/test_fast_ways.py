@@ -24,14 +24,22 @@ pytestmark = [
     pytest.mark.skipif(not linux.owns_all_users(), reason="the forking sandbox is not for user namespaces"),
 ]
 
-# Without overlays, kept preparations, forked services and renames.
+# Without overlays, kept preparations, compiled modules, forked services, a look ahead and renames.
 PLAIN = """
 from osbuild import buildroot, object, objectstore, servicehost
 buildroot.only_makes_files = lambda runner: False
+buildroot.BuildRoot._compiled = lambda self, environment, timeout: []
+objectstore.ObjectStore.read_ahead = lambda self, obj: None
 servicehost._is_ours = lambda program: False
 object.Object._lay_over = lambda self, base: False
 object.Object._move = lambda self, target: False
 objectstore.ObjectStore._has_overlays = lambda self: False
+"""
+# Says which trees are read ahead.
+TELL = """
+import os, sys
+from osbuild.util import readahead
+readahead.ReadAhead.run = lambda self: os.write(2, b"ahead " + os.fsencode(self.top) + b"\\n")
 """
 RUN = """
 import sys
@@ -90,21 +98,27 @@ def listing(top: Path) -> dict[str, Any]:
     return found
 
 
-def build(path: Path, way: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    patches, sandbox, jobs = WAYS[way]
-    path.mkdir()
-    (path / "manifest.json").write_text(json.dumps(MANIFEST))
+def run(path: Path, document: dict[str, Any], patches: str, sandbox: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path.mkdir(exist_ok=True)
+    (path / "manifest.json").write_text(json.dumps(document))
     store = ["--store", str(path / "store"), "--cache-max-size", "1GiB", "--rundir", str(path / "run")]
-    wanted = ["--export", "first", "--export", "second", "--export", "other", "--output-directory", str(path / "out")]
-    kept = ["--checkpoint", "org.osbuild.hostname", "--checkpoint", "second", "--jobs", jobs]
+    own = ["--libdir", str(ENGINE), *store, "--output-directory", str(path / "out"), "--json", str(path / "manifest.json")]
     result = subprocess.run(
-        ["/usr/bin/python3", "-c", patches + RUN, "--libdir", str(ENGINE), *store, *wanted, *kept, "--json", str(path / "manifest.json")],
+        ["/usr/bin/python3", "-c", patches + RUN, *own, *arguments],
         env={**os.environ, "PYTHONPATH": str(ENGINE), "OSBUILD_SANDBOX": sandbox},
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def build(path: Path, way: str) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    patches, sandbox, jobs = WAYS[way]
+    wanted = ["--export", "first", "--export", "second", "--export", "other"]
+    kept = ["--checkpoint", "org.osbuild.hostname", "--checkpoint", "second", "--jobs", jobs]
+    result = run(path, MANIFEST, patches, sandbox, *wanted, *kept)
     objects = sorted(name for name in os.listdir(path / "store" / "objects") if not name.startswith("uuid-"))
     return listing(path / "out"), json.loads(result.stdout), objects
 
@@ -118,3 +132,26 @@ def test_they_make_the_same(tmp_path: Path, way: str) -> None:
     assert others[0] == trees
     assert others[1] == told
     assert others[2] == objects
+
+
+def test_what_another_pipeline_reads_is_read_ahead_if_it_is_in_the_store(tmp_path: Path) -> None:
+    first, _other, second = MANIFEST["pipelines"]
+
+    def ahead(mode: str, number: int, *arguments: str) -> list[str]:
+        stages = [*FIRST[:2], {"type": "org.osbuild.chmod", "options": {"items": {"/srv": {"mode": mode}}}}]
+        changed = {**second, "stages": [*SECOND[:3], {"type": "org.osbuild.noop", "options": {"x": number}}]}
+        document = {"version": "2", "pipelines": [{**first, "stages": stages}, changed]}
+        said = run(tmp_path / "build", document, TELL, "bubblewrap", "--checkpoint", "org.osbuild.hostname", *arguments).stderr
+        return [line.removeprefix("ahead ") for line in said.splitlines() if line.startswith("ahead ")]
+
+    # Nothing is in the store yet.
+    assert ahead("2750", 1, "--export", "second") == []
+    # What the first goes on from, since the second reads all of it.
+    (begin,) = ahead("2755", 1, "--export", "second")
+    assert begin.startswith(f"{tmp_path}/build/store/objects/") and begin.endswith("/data/tree")
+    # Nobody reads what is only exported.
+    assert ahead("2700", 1, "--export", "first") == []
+    # What the second reads, where the first has nothing to do.
+    ahead("2700", 1, "--export", "second", "--checkpoint", "first")
+    (whole,) = ahead("2700", 2, "--export", "second")
+    assert whole != begin and whole.endswith("/data/tree")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from osbuild import host, servicehost
+from osbuild import host, servicehost, services
 from osbuild.host import ProtocolError, RemoteError, ServiceManager
 from osbuild.util.jsoncomm import FdSet
 
@@ -245,6 +245,18 @@ def test_a_forked_service_sees_what_a_started_one_sees(tmp_path: Path, monkeypat
         assert (forked, started) == (True, False)
         for key, value in theirs.items():
             assert ours[key] == value, key
+
+
+def test_a_server_that_is_ready_is_the_one_that_forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = in_libdir(tmp_path, LOOK)
+    own = servicehost.ServiceHost()
+    monkeypatch.setattr(services, "_host", own)
+    ServiceManager.get_ready()
+    ready = own._control
+    assert ready is not None
+    with ServiceManager() as mgr:
+        assert isinstance(mgr.start("a", program).proc, servicehost.ServiceProcess)
+    assert own._control is ready
 
 
 def test_services_of_another_package_are_started(tmp_path: Path) -> None:

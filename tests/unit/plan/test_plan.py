@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.debian_forge.osbuild.plugins.module_utils import buildtask, plan
+from ansible_collections.debian_forge.osbuild.plugins.module_utils import buildtask, images, plan
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.arguments import invocation, read_blueprint
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.containers import Container, ContainerImage
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.errors import ForgeError, ManifestError
+from ansible_collections.debian_forge.osbuild.plugins.module_utils.manifest import Manifest, Pipeline, Stage
 from ansible_collections.debian_forge.osbuild.plugins.module_utils.packages import (
     Package,
     Release,
@@ -100,6 +101,20 @@ def test_a_changed_file_changes_nothing_up_to_the_last_checkpoint(archive: Archi
 
     (before, rest), (after, other) = stages("one"), stages("two")
     assert before == after and rest != other
+
+
+def test_a_kind_of_stage_that_comes_again_is_no_checkpoint(archive: Archive) -> None:
+    """A type stands for all its stages, and the tree after another one would be kept for nothing."""
+    one, another, files = (Stage(f"org.osbuild.{name}") for name in ("fstab", "noop", "debian.files"))
+
+    def before(*stages: Stage) -> str | None:
+        manifest = Manifest()
+        manifest.add_pipeline(Pipeline("os", stages))
+        return images.before_files(manifest)
+
+    assert before(another, one, files, another) == "org.osbuild.fstab"
+    assert before(one, another, one, files) is None
+    assert before(one, another) is None
 
 
 def test_several_uris_of_a_source_are_mirrors(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
