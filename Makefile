@@ -35,7 +35,7 @@ export ANSIBLE_NOCOWS := 1
 help:
 	@sed -n '4,7p' Makefile | sed 's/^# \?//'
 	@echo
-	@echo "make image takes BLUEPRINT= DISTRO= IMAGE_TYPE= ARCH= OUTPUT="
+	@echo "make image takes BLUEPRINT= DISTRO= IMAGE_TYPE= ARCH= OUTPUT= VARS="
 	@echo "parts of make test: lint sanity unit conformance integration boot; make acceptance and make benchmark take longer"
 
 setup: $(STAMP) $(LINK)
@@ -59,7 +59,7 @@ image: export ANSIBLE_REMOTE_TMP := $(CURDIR)/build/ansible/remote
 image: setup
 	@tools/as-root $(VENV)/bin/ansible-playbook -i localhost, -c local debian_forge.osbuild.build_image \
 	  -e "blueprint=$(abspath $(BLUEPRINT))" -e "distribution=$(DISTRO)" -e "image_type=$(IMAGE_TYPE)" \
-	  -e "architecture=$(ARCH)" -e "output=$(abspath $(OUTPUT))"
+	  -e "architecture=$(ARCH)" -e "output=$(abspath $(OUTPUT))" $(if $(VARS),-e "$(VARS)")
 
 test: setup-test
 	@tools/run-tests

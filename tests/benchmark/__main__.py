@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.benchmark import report
 from tests.benchmark.harness import REPO, Bench, NotHere, Outcome, ProcessorTime, compare, file_system
 
-GROUPS = ("stages", "checkpoints", "fetch", "parallel", "tasks", "trees", "again", "disks", "ostree")
+GROUPS = ("stages", "checkpoints", "fetch", "parallel", "tasks", "trees", "again", "disks", "ostree", "makeimage")
 
 
 #: Where engines keep their sockets and small files.
